@@ -1,0 +1,1 @@
+"""HTTP: the app, authentication, problems, and one file per resource."""

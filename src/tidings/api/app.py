@@ -1,0 +1,46 @@
+"""The HTTP application."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from tidings import __version__
+from tidings.api import problems
+from tidings.api.limits import BodyLimit
+from tidings.api.openapi import describe_sending
+from tidings.api.parts import Parts
+from tidings.api.routes import notifications, operations, outbox, sending, templates, users
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The app with all its routes. The two hot ones are plain Starlette: FastAPI's machinery around a
+    route costs more than accepting a notification."""
+    app = FastAPI(
+        title="Tidings",
+        version=__version__,
+        summary="One HTTP call, delivered over the right channel, and known.",
+        separate_input_output_schemas=False,
+    )
+    app.state.parts = parts
+    app.add_route("/notifications/send", sending.send, methods=["POST"], include_in_schema=False)
+    app.add_route("/notifications/bulk", sending.bulk, methods=["POST"], include_in_schema=False)
+    for module in (notifications, templates, users, outbox, operations):
+        app.include_router(module.router)
+    problems.install(app, parts.metrics)
+    app.add_middleware(
+        BodyLimit,
+        default=parts.settings.max_body,
+        limits={"/notifications/bulk": parts.settings.max_bulk_body},
+    )
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, routes=app.routes
+        )
+        app.openapi_schema = describe_sending(document)
+    return app.openapi_schema

@@ -1,0 +1,70 @@
+"""Who calls, and what their role allows."""
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from tidings.api.problems import Code, Problem
+from tidings.store.api_keys import ApiKey, ApiKeyCache, Role
+
+
+class Permission(StrEnum):
+    SEND = "send"
+    READ = "read"
+    EDIT_TEMPLATES = "edit templates"
+    EDIT_USERS = "edit users"
+    READ_CONTENT = "read content"
+
+
+ALLOWED: dict[Role, frozenset[Permission]] = {
+    Role.SENDER: frozenset({Permission.SEND, Permission.READ, Permission.EDIT_USERS}),
+    Role.EDITOR: frozenset({Permission.READ, Permission.EDIT_TEMPLATES, Permission.READ_CONTENT}),
+    Role.VIEWER: frozenset({Permission.READ}),
+    Role.ADMIN: frozenset(Permission),
+}
+
+# Only for the OpenAPI document: it describes the header, authenticate() reads it.
+_BEARER = HTTPBearer(
+    auto_error=False, scheme_name="API key", description="`Authorization: Bearer <api key>`"
+)
+
+
+class Authentication:
+    """Finds the API key of a request and checks its role."""
+
+    def __init__(self, keys: ApiKeyCache) -> None:
+        self._keys = keys
+
+    async def require(self, request: Request, permission: Permission) -> ApiKey:
+        """Raises Problem 401 or 403."""
+        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        key = await self._keys.find(secret.strip()) if scheme.lower() == "bearer" else None
+        if key is None:
+            raise Problem(
+                Code.UNAUTHORIZED,
+                "Send the header `Authorization: Bearer <api key>` with a valid key.",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if permission not in ALLOWED[key.role]:
+            raise Problem(Code.FORBIDDEN, f"The role {key.role} may not {permission}.")
+        return key
+
+
+def require(permission: Permission) -> Callable[..., Awaitable[ApiKey]]:
+    """A dependency that lets only keys with this permission pass."""
+
+    async def check(request: Request, _: Annotated[object, Depends(_BEARER)]) -> ApiKey:
+        authentication: Authentication = request.app.state.parts.authentication
+        return await authentication.require(request, permission)
+
+    return check
+
+
+CanSend = Annotated[ApiKey, Depends(require(Permission.SEND))]
+CanRead = Annotated[ApiKey, Depends(require(Permission.READ))]
+CanEditTemplates = Annotated[ApiKey, Depends(require(Permission.EDIT_TEMPLATES))]
+CanEditUsers = Annotated[ApiKey, Depends(require(Permission.EDIT_USERS))]
+CanReadContent = Annotated[ApiKey, Depends(require(Permission.READ_CONTENT))]

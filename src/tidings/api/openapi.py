@@ -1,0 +1,117 @@
+"""The OpenAPI document of the hot routes, which FastAPI does not see."""
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+from pydantic.json_schema import models_json_schema
+
+from tidings.api.problems import ProblemDetails
+from tidings.api.responses import problems
+from tidings.api.routes.sending import MAX_BULK
+from tidings.intake.request import SendRequest
+
+_SECURITY: list[dict[str, list[str]]] = [{"API key": []}]
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and body give the same notification.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+}
+EXAMPLE = {
+    "template_id": "welcome_email",
+    "recipient": {
+        "email": "john.doe@example.com",
+        "phone": "+15551234567",
+        "user_id": "user-abc-123",
+    },
+    "channel_preferences": ["email", "push"],
+    "data": {
+        "user_name": "John Doe",
+        "app_name": "My Awesome App",
+        "login_link": "https://myapp.com/login",
+    },
+    "priority": "high",
+    "correlation_id": "order-12345",
+}
+
+
+class Accepted(BaseModel):
+    notification_id: UUID
+
+
+class BulkRequest(BaseModel):
+    notifications: list[SendRequest] = Field(min_length=1, max_length=MAX_BULK)
+
+
+class BulkItem(BaseModel):
+    """notification_id, or the problem of this item."""
+
+    index: int
+    notification_id: UUID | None = None
+    problem: ProblemDetails | None = None
+
+
+class BulkResult(BaseModel):
+    accepted: int
+    rejected: int
+    results: list[BulkItem]
+
+
+def describe_sending(document: dict[str, Any]) -> dict[str, Any]:
+    """Add the two routes and the models they speak of."""
+    models = (SendRequest, BulkRequest, Accepted, BulkResult, ProblemDetails)
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
+    document["paths"]["/notifications/send"] = {
+        "post": _operation(
+            "Accept one notification.", "send", SendRequest, Accepted, EXAMPLE, [_KEY]
+        )
+    }
+    document["paths"]["/notifications/bulk"] = {
+        "post": _operation(
+            "Accept up to 10,000 notifications, with a result for each.",
+            "bulk",
+            BulkRequest,
+            BulkResult,
+            {"notifications": [EXAMPLE]},
+            [],
+        )
+    }
+    return document
+
+
+def _operation(
+    summary: str,
+    name: str,
+    request: type[BaseModel],
+    answer: type[BaseModel],
+    example: dict[str, Any],
+    parameters: list[dict[str, Any]],
+) -> dict[str, Any]:
+    refused = {str(status): described for status, described in problems(409, 413).items()}
+    return {
+        "tags": ["notifications"],
+        "summary": summary,
+        "operationId": name,
+        "security": _SECURITY,
+        "parameters": parameters,
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _ref(request), "example": example}},
+        },
+        "responses": {
+            "202": {
+                "description": "Accepted: stored, and never lost.",
+                "content": {"application/json": {"schema": _ref(answer)}},
+            },
+            **refused,
+        },
+    }
+
+
+def _ref(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}

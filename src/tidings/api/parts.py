@@ -1,0 +1,40 @@
+"""What the routes work with, wired by the composition root."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from tidings.api.authentication import Authentication
+from tidings.intake.accept import Intake
+from tidings.metrics import Metrics
+from tidings.settings import ApiSettings
+from tidings.store.database import Pool
+from tidings.store.keyring import KeyRing
+from tidings.store.templates import TemplateCache
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """providers: the provider of each account, by account name. exposition: the text of /metrics.
+    ready: raises, or returns what is not ready yet (empty when all is)."""
+
+    settings: ApiSettings
+    pool: Pool
+    keyring: KeyRing
+    intake: Intake
+    templates: TemplateCache
+    authentication: Authentication
+    metrics: Metrics
+    providers: Mapping[str, str]
+    exposition: Callable[[], Awaitable[bytes]]
+    ready: Callable[[], Awaitable[str]]
+
+
+def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+Wired = Annotated[Parts, Depends(_parts)]

@@ -1,0 +1,164 @@
+"""What goes wrong, as RFC 9457 problem details with stable codes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from tidings.intake.refusals import Refusal, RefusalCode
+from tidings.metrics import Metrics
+from tidings.store.database import UNAVAILABLE
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+
+class Code(Enum):
+    """Every problem that the API answers with: its code, status and title. Documented in
+    docs/reference/problems.md."""
+
+    MALFORMED_JSON = "malformed_json", 400, "The body is not JSON"
+    INVALID_REQUEST = "invalid_request", 400, "The request is not valid"
+    UNKNOWN_TEMPLATE = "unknown_template", 400, "There is no such template"
+    INVALID_TEMPLATE = "invalid_template", 400, "The template has a mistake"
+    NO_REACHABLE_CHANNEL = "no_reachable_channel", 400, "The recipient cannot be reached"
+    ALREADY_EXPIRED = "already_expired", 400, "The notification has already expired"
+    TOO_MANY_DELIVERIES = "too_many_deliveries", 400, "The notification has too many addresses"
+    INVALID_DATA = "invalid_data", 400, "The data does not fit the template"
+    UNAUTHORIZED = "unauthorized", 401, "No valid API key"
+    FORBIDDEN = "forbidden", 403, "The API key's role does not allow this"
+    NOT_FOUND = "not_found", 404, "Not found"
+    METHOD_NOT_ALLOWED = "method_not_allowed", 405, "Method not allowed"
+    IDEMPOTENCY_CONFLICT = (
+        "idempotency_conflict",
+        409,
+        "The idempotency key was used for something else",
+    )
+    TEMPLATE_EXISTS = "template_exists", 409, "A template with this id exists"
+    NOT_CANCELLABLE = "not_cancellable", 409, "Nothing is left to cancel"
+    BODY_TOO_LARGE = "body_too_large", 413, "The body is too large"
+    INTERNAL_ERROR = "internal_error", 500, "Something went wrong here"
+    UNAVAILABLE = "unavailable", 503, "The database cannot be reached"
+
+    def __init__(self, code: str, status: int, title: str) -> None:
+        self.code = code
+        self.status = status
+        self.title = title
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field; path is dotted, e.g. recipient.email."""
+
+    path: str
+    message: str
+
+
+class ProblemDetails(BaseModel):
+    """RFC 9457 problem details. code is stable; detail is for people."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[FieldError] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem(Exception):
+    """Raised by routes, answered by the handlers below."""
+
+    code: Code
+    detail: str
+    errors: Sequence[FieldError] = ()
+    headers: Mapping[str, str] | None = None
+
+    def document(self) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "type": f"urn:tidings:problem:{self.code.code}",
+            "title": self.code.title,
+            "status": self.code.status,
+            "code": self.code.code,
+            "detail": self.detail,
+        }
+        if self.errors:
+            document["errors"] = [error.model_dump() for error in self.errors]
+        return document
+
+    def response(self) -> Response:
+        return Response(
+            orjson.dumps(self.document()),
+            self.code.status,
+            headers=self.headers,
+            media_type="application/problem+json",
+        )
+
+
+_BY_STATUS = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.BODY_TOO_LARGE}
+_REFUSALS = {refusal: Code[refusal.name] for refusal in RefusalCode}
+
+
+def of_refusal(refusal: Refusal) -> Problem:
+    errors = [FieldError(path=refusal.path, message=refusal.detail)] if refusal.path else []
+    return Problem(_REFUSALS[refusal.code], refusal.detail, errors)
+
+
+def of_validation(error: ValidationError | RequestValidationError) -> Problem:
+    """Never shows the value: it may be an address or someone's data."""
+    errors = [
+        FieldError(path=_path(one["loc"]), message=str(one["msg"]).removeprefix("Value error, "))
+        for one in error.errors()
+    ]
+    detail = "; ".join(f"{one.path or 'body'}: {one.message}" for one in errors[:5])
+    return Problem(Code.INVALID_REQUEST, detail, errors[:50])
+
+
+def _path(location: Sequence[str | int]) -> str:
+    parts = [str(part) for part in location]
+    if parts and parts[0] in {"body", "query", "path", "header"}:
+        parts = parts[1:]
+    return ".".join(parts)
+
+
+def install(app: FastAPI, metrics: Metrics) -> None:
+    """Answer every error as a problem."""
+
+    def answer(problem: Problem) -> Response:
+        metrics.refused.labels(problem.code.code).inc()
+        return problem.response()
+
+    @app.exception_handler(Problem)
+    async def _problem(_: Request, problem: Problem) -> Response:
+        return answer(problem)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> Response:
+        if any(one["type"] == "json_invalid" for one in error.errors()):
+            return answer(Problem(Code.MALFORMED_JSON, "The body is not valid JSON."))
+        return answer(of_validation(error))
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> Response:
+        code = _BY_STATUS.get(error.status_code, Code.INVALID_REQUEST)
+        return answer(Problem(code, str(error.detail), headers=error.headers))
+
+    async def _unavailable(_: Request, error: Exception) -> Response:
+        log.warning("database.unavailable", doing="request", error=type(error).__name__)
+        return answer(
+            Problem(Code.UNAVAILABLE, "Try again in a moment.", headers={"Retry-After": "1"})
+        )
+
+    for kind in UNAVAILABLE:
+        app.add_exception_handler(kind, _unavailable)
+
+    @app.exception_handler(Exception)
+    async def _internal(_: Request, error: Exception) -> Response:
+        log.error("request.failed", error=type(error).__name__, exc_info=error)
+        return answer(Problem(Code.INTERNAL_ERROR, "The error was logged."))

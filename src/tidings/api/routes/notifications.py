@@ -1,0 +1,227 @@
+"""Notifications: status, list, cancel."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel
+
+from tidings.api.authentication import CanRead, CanSend
+from tidings.api.paging import Cursor, Limit
+from tidings.api.parts import Wired
+from tidings.api.problems import Code, Problem
+from tidings.api.responses import problems
+from tidings.domain.channels import Channel
+from tidings.domain.deliveries import DeliveryStatus, rollup, significance
+from tidings.domain.priorities import PriorityWord
+from tidings.intake.request import Name, TemplateId
+from tidings.queue import postgres as queue
+from tidings.store import attempts, deliveries, notifications
+from tidings.store.attempts import AttemptRow
+from tidings.store.deliveries import DeliveryRow
+from tidings.store.keyring import KeyRing
+from tidings.store.notifications import Filter, NotificationRow
+
+router = APIRouter(prefix="/notifications", tags=["notifications"])
+
+
+class Event(BaseModel):
+    """type: attempted, or a status that was reached. outcome and reason: of an attempt."""
+
+    type: str
+    timestamp: datetime
+    attempt: int | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+class DeliveryStatusView(BaseModel):
+    """provider: the kind of the account that took it. next_attempt_at: when it waits for a retry or its time."""
+
+    delivery_id: UUID
+    channel: Channel
+    provider: str | None
+    account: str | None
+    status: DeliveryStatus
+    reason: str | None
+    detail: str | None
+    attempts: int
+    in_flight: bool
+    next_attempt_at: datetime | None
+    events: list[Event]
+
+
+class NotificationSummary(BaseModel):
+    """channel and timestamp: of the delivery that the status comes from."""
+
+    notification_id: UUID
+    status: DeliveryStatus
+    channel: Channel
+    timestamp: datetime
+    template_id: str
+    template_version: int
+    priority: PriorityWord
+    correlation_id: str | None
+    user_id: str | None
+    accepted_at: datetime
+    send_at: datetime | None
+    expires_at: datetime | None
+
+
+class NotificationStatusView(NotificationSummary):
+    events: list[Event]
+    deliveries: list[DeliveryStatusView]
+
+
+class NotificationPage(BaseModel):
+    """next_cursor: for the page behind this one; null on the last."""
+
+    notifications: list[NotificationSummary]
+    next_cursor: UUID | None
+
+
+class Cancelled(BaseModel):
+    notification_id: UUID
+    cancelled: list[UUID]
+
+
+@router.get("/{notification_id}/status", responses=problems(404))
+async def status(notification_id: UUID, parts: Wired, _: CanRead) -> NotificationStatusView:
+    """What became of a notification, channel by channel."""
+    row = await notifications.fetch(parts.pool, notification_id, parts.keyring)
+    if row is None:
+        raise _not_found()
+    found = (await deliveries.of_notifications(parts.pool, [notification_id]))[notification_id]
+    tried = await attempts.of_notification(parts.pool, notification_id)
+    views = [_delivery(one, tried.get(one.id, []), parts.providers) for one in found]
+    leading = _leading(found)
+    summary = _summary(row, found)
+    return NotificationStatusView(
+        **summary.model_dump(), events=_reached(leading), deliveries=views
+    )
+
+
+@router.get("", responses=problems())
+async def listed(
+    parts: Wired,
+    _: CanRead,
+    cursor: Cursor = None,
+    limit: Limit = 50,
+    status: DeliveryStatus | None = None,
+    channel: Channel | None = None,
+    template_id: TemplateId | None = None,
+    correlation_id: Name | None = None,
+    user_id: Name | None = None,
+    recipient: Annotated[
+        Name | None, Query(description="An address: email, phone, or other.")
+    ] = None,
+    since: AwareDatetime | None = None,
+    until: AwareDatetime | None = None,
+) -> NotificationPage:
+    """Notifications, the newest first."""
+    wanted = Filter(
+        status=status,
+        channel=channel,
+        template_id=template_id,
+        correlation_id=correlation_id,
+        user_id=user_id,
+        address_hashes=_hashes(recipient, parts.keyring) if recipient else (),
+        since=since,
+        until=until,
+    )
+    rows = await notifications.listed(parts.pool, wanted, parts.keyring, before=cursor, limit=limit)
+    found = await deliveries.of_notifications(parts.pool, [row.id for row in rows])
+    return NotificationPage(
+        notifications=[_summary(row, found[row.id]) for row in rows],
+        next_cursor=rows[-1].id if len(rows) == limit else None,
+    )
+
+
+@router.post("/{notification_id}/cancel", responses=problems(404, 409))
+async def cancel(notification_id: UUID, parts: Wired, _: CanSend) -> Cancelled:
+    """Cancel what has not been sent yet. What is being sent at this moment cannot be called back."""
+    async with parts.pool.acquire() as connection, connection.transaction():
+        withdrawn = await queue.withdraw(connection, notification_id)
+        cancelled = await deliveries.cancel(connection, notification_id, withdrawn)
+    if not cancelled:
+        if await notifications.fetch(parts.pool, notification_id, parts.keyring) is None:
+            raise _not_found()
+        raise Problem(Code.NOT_CANCELLABLE, "Every delivery has ended or is being sent.")
+    return Cancelled(notification_id=notification_id, cancelled=cancelled)
+
+
+def _not_found() -> Problem:
+    return Problem(Code.NOT_FOUND, "There is no notification with this id.")
+
+
+def _hashes(recipient: str, keyring: KeyRing) -> list[bytes]:
+    """The address may be of any channel."""
+    return [keyring.address_hash(channel, recipient) for channel in Channel]
+
+
+def _leading(found: Sequence[DeliveryRow]) -> DeliveryRow:
+    return min(found, key=lambda one: significance(one.status))
+
+
+def _summary(row: NotificationRow, found: Sequence[DeliveryRow]) -> NotificationSummary:
+    leading = _leading(found)
+    return NotificationSummary(
+        notification_id=row.id,
+        status=rollup(one.status for one in found),
+        channel=leading.channel,
+        timestamp=leading.delivered_at or leading.sent_at or leading.updated_at or row.accepted_at,
+        template_id=row.template_id,
+        template_version=row.template_version,
+        priority=row.priority.word,
+        correlation_id=row.correlation_id,
+        user_id=row.user_id,
+        accepted_at=row.accepted_at,
+        send_at=row.send_at,
+        expires_at=row.expires_at,
+    )
+
+
+def _delivery(
+    one: DeliveryRow, tried: Sequence[AttemptRow], providers: Mapping[str, str]
+) -> DeliveryStatusView:
+    provider = providers.get(one.account or "")
+    attempted = [
+        Event(
+            type="attempted",
+            timestamp=attempt.started_at,
+            attempt=attempt.number,
+            outcome=attempt.outcome,
+            reason=attempt.reason,
+            detail=attempt.detail,
+        )
+        for attempt in tried
+    ]
+    return DeliveryStatusView(
+        delivery_id=one.id,
+        channel=one.channel,
+        provider=provider,
+        account=one.account,
+        status=one.status,
+        reason=one.reason,
+        detail=one.detail,
+        attempts=one.attempts,
+        in_flight=one.in_flight,
+        next_attempt_at=one.due_at,
+        events=sorted(attempted + _reached(one), key=lambda event: event.timestamp),
+    )
+
+
+def _reached(one: DeliveryRow) -> list[Event]:
+    """The statuses that a delivery has reached, with their times."""
+    events = []
+    if one.sent_at:
+        events.append(Event(type=DeliveryStatus.SENT, timestamp=one.sent_at))
+    if one.delivered_at:
+        events.append(Event(type=DeliveryStatus.DELIVERED, timestamp=one.delivered_at))
+    ended = {DeliveryStatus.PENDING, DeliveryStatus.SENT, DeliveryStatus.DELIVERED}
+    if one.status not in ended and one.updated_at:
+        events.append(Event(type=one.status, timestamp=one.updated_at, reason=one.reason))
+    return events

@@ -1,0 +1,162 @@
+"""The API process: its parts, and the server around them."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import structlog
+import uuid_utils.compat as uuids
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from tidings.api.app import create_app
+from tidings.api.authentication import Authentication
+from tidings.api.parts import Parts
+from tidings.bootstrap.exposition import exposition
+from tidings.bootstrap.foundation import (
+    Checkpoint,
+    Foundation,
+    check_keyring,
+    ensure_development_key,
+    pass_by,
+)
+from tidings.domain.channels import Channel
+from tidings.domain.provider import Account
+from tidings.intake.accept import Intake, Reach
+from tidings.metrics import Metrics
+from tidings.providers.catalogue import CATALOGUE
+from tidings.store.api_keys import ApiKeyCache
+from tidings.store.database import Pool, open_pool
+from tidings.store.listener import Listener
+from tidings.store.templates import TemplateCache
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_CHANGES = "tidings_changes"
+
+
+async def run_api(
+    foundation: Foundation,
+    stop: asyncio.Event,
+    *,
+    listening: socket.socket | None = None,
+    checkpoint: Checkpoint = pass_by,
+) -> None:
+    """Serve until `stop` is set, then finish the open requests in a bounded time."""
+    settings = foundation.settings
+    pool = await open_pool(foundation.dsn, size=settings.database_pool, name="api")
+    hot = await open_pool(foundation.dsn, size=4, name="api intake", hot=True)
+    try:
+        async with pool.acquire() as connection:
+            await check_keyring(connection, foundation.keyring)
+            await ensure_development_key(connection, settings)
+        keys, templates = ApiKeyCache(pool), TemplateCache(pool)
+        parts = _parts(foundation, pool, hot, keys, templates, checkpoint)
+        listener = Listener(foundation.dsn, {_CHANGES: _forgetting(keys, templates)})
+        listening = listening or bind(settings.api.host, settings.api.port)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(parts),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=int(settings.api.shutdown_grace),
+                lifespan="off",
+            )
+        )
+        # The supervisor and the command line stop us through `stop`; uvicorn must not take the signals.
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        async with asyncio.TaskGroup() as tasks:
+            hearing = tasks.create_task(listener.run())
+            stopping = tasks.create_task(_stop_when(stop, server))
+            log.info("api.started", host=settings.api.host, port=listening.getsockname()[1])
+            await server._serve(sockets=[listening])
+            hearing.cancel()
+            stopping.cancel()
+        log.info("api.stopped")
+    finally:
+        await pool.close()
+        await hot.close()
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket that several API processes may share. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listening.bind((host, port))
+    listening.set_inheritable(True)
+    return listening
+
+
+def reach_of(accounts: list[Account]) -> Reach:
+    """The channels that the accounts serve, and the addresses they stand in with."""
+    defaults: dict[Channel, str] = {}
+    for account in accounts:
+        field = CATALOGUE[account.provider].manifest.address_field
+        if field and (address := account.text(field)):
+            for channel in account.channels:
+                defaults.setdefault(channel, address)
+    return Reach({channel for account in accounts for channel in account.channels}, defaults)
+
+
+def _parts(
+    foundation: Foundation,
+    pool: Pool,
+    hot: Pool,
+    keys: ApiKeyCache,
+    templates: TemplateCache,
+    checkpoint: Checkpoint,
+) -> Parts:
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    intake = Intake(
+        pool=hot,
+        keyring=foundation.keyring,
+        templates=templates,
+        reach=reach_of(foundation.accounts),
+        new_id=uuids.uuid7,
+        now=lambda: datetime.now(UTC),
+        metrics=metrics,
+        largest_batch=foundation.settings.api.commit_batch,
+        checkpoint=checkpoint,
+    )
+    return Parts(
+        settings=foundation.settings.api,
+        pool=pool,
+        keyring=foundation.keyring,
+        intake=intake,
+        templates=templates,
+        authentication=Authentication(keys),
+        metrics=metrics,
+        providers={account.name: account.provider for account in foundation.accounts},
+        exposition=exposition(registry, pool),
+        ready=_ready(pool),
+    )
+
+
+def _ready(pool: Pool) -> Callable[[], Awaitable[str]]:
+    async def ready() -> str:
+        await pool.fetchval("SELECT 1")
+        return ""
+
+    return ready
+
+
+def _forgetting(keys: ApiKeyCache, templates: TemplateCache) -> Callable[[str], None]:
+    def heard(payload: str) -> None:
+        table, _, key = payload.partition(":")
+        if table in {"", "api_keys"}:
+            keys.forget(key)
+        if table in {"", "templates"}:
+            templates.forget(key)
+
+    return heard
+
+
+async def _stop_when(stop: asyncio.Event, server: uvicorn.Server) -> None:
+    await stop.wait()
+    log.info("api.stopping")
+    server.should_exit = True

@@ -1,0 +1,53 @@
+"""The text of /metrics: the counters of all processes on this machine, and the depth of the queue."""
+
+import os
+from collections.abc import Awaitable, Callable, Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from tidings.domain.priorities import Priority
+from tidings.queue import postgres as queue
+from tidings.queue.postgres import Depth
+from tidings.store.database import Pool
+
+# prometheus_client decides by this variable, when it is imported, whether values are shared.
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class _QueueCollector(Collector):
+    def __init__(self, depths: list[Depth]) -> None:
+        self._depths = {depth.priority: depth for depth in depths}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        entries = GaugeMetricFamily(
+            "tidings_queue_entries", "Deliveries in the queue.", labels=["priority", "state"]
+        )
+        age = GaugeMetricFamily(
+            "tidings_queue_oldest_seconds",
+            "Age of the oldest delivery that is due.",
+            labels=["priority"],
+        )
+        for priority in Priority:
+            depth = self._depths.get(priority, Depth(priority, 0, 0, 0, 0.0))
+            for state in ("waiting", "scheduled", "leased"):
+                entries.add_metric([priority.word, state], getattr(depth, state))
+            age.add_metric([priority.word], depth.age)
+        yield entries
+        yield age
+
+
+def exposition(registry: CollectorRegistry, pool: Pool) -> Callable[[], Awaitable[bytes]]:
+    """A function that makes the text."""
+
+    async def text() -> bytes:
+        whole = CollectorRegistry()
+        whole.register(_QueueCollector(await queue.depth(pool)))
+        if MULTIPROCESS in os.environ:
+            MultiProcessCollector(whole)  # type: ignore[no-untyped-call]  # untyped upstream
+            return generate_latest(whole)
+        return generate_latest(registry) + generate_latest(whole)
+
+    return text

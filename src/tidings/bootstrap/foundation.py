@@ -1,0 +1,128 @@
+"""What every process stands on: the database, the key ring, the accounts."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidings import logs
+from tidings.domain.provider import Account
+from tidings.providers.accounts import build_accounts
+from tidings.providers.catalogue import CATALOGUE
+from tidings.settings import Settings, SettingsError
+from tidings.store import api_keys
+from tidings.store.api_keys import Role
+from tidings.store.database import Connection, open_pool
+from tidings.store.keyring import KeyRing, KeyRingError, Keys, create_keys, read_keys
+
+Checkpoint = Callable[[str], None]
+
+_PROBE = b"tidings"
+_PROBE_NAME = "keyring_probe"
+
+
+def pass_by(_name: str) -> None:
+    """The checkpoint of production: nothing happens. Tests pass one that kills the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """dsn: of the database, schema up to date. accounts: valid, defaults included."""
+
+    settings: Settings
+    dsn: str
+    keyring: KeyRing
+    accounts: list[Account]
+
+
+def embedded_directory(settings: Settings) -> Path:
+    return settings.data_dir / "postgres"
+
+
+def development_key_file(settings: Settings) -> Path:
+    return settings.data_dir / "api_key"
+
+
+def lay(settings: Settings, dsn: str, process: str) -> Foundation:
+    """Logs, keys and accounts. Raises SettingsError and KeyRingError."""
+    logs.configure(format=settings.log.format, level=settings.log.level, process=process)
+    accounts = build_accounts(settings, {name: entry.manifest for name, entry in CATALOGUE.items()})
+    return Foundation(settings, dsn, open_keyring(settings), accounts)
+
+
+def keyring_file(settings: Settings) -> Path | None:
+    """Where the key ring is kept; None when it comes from the environment."""
+    if settings.keyring is not None:
+        return None
+    if settings.keyring_file is not None:
+        return settings.keyring_file
+    if settings.development:
+        return settings.data_dir / "keyring.json"
+    raise SettingsError(
+        "production needs a key ring: set TIDINGS_KEYRING_FILE to a file made by `tidings keyring new`, "
+        "or TIDINGS_KEYRING to its content"
+    )
+
+
+def open_keyring(settings: Settings) -> KeyRing:
+    """The configured key ring; in development it is made on the first start."""
+    path = keyring_file(settings)
+    if path is None:
+        assert settings.keyring is not None
+        return KeyRing(Keys.parse(settings.keyring.get_secret_value()))
+    made_here = settings.development and settings.keyring_file is None
+    keys = create_keys(path) if made_here and not path.exists() else read_keys(path)
+    return KeyRing(keys, reload=lambda: read_keys(path))
+
+
+async def check_keyring(connection: Connection, keyring: KeyRing) -> None:
+    """Refuse to work with a key ring that does not fit the database, before anything is sealed with it."""
+    await connection.execute(
+        "INSERT INTO installation (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        _PROBE_NAME,
+        keyring.seal(_PROBE, _PROBE_NAME.encode()),
+    )
+    sealed = await connection.fetchval(
+        "SELECT value FROM installation WHERE name = $1", _PROBE_NAME
+    )
+    try:
+        keyring.open(sealed, _PROBE_NAME.encode())
+    except KeyRingError as error:
+        raise KeyRingError(f"the key ring does not fit this database: {error}") from None
+
+
+async def ensure_development_key(connection: Connection, settings: Settings) -> Path | None:
+    """In development, make an admin API key on the first start and keep it with the data, readable by
+    its owner only; so that the command line and the README's curl just work."""
+    path = development_key_file(settings)
+    if not settings.development:
+        return None
+    if path.exists():
+        secret = path.read_text(encoding="utf-8").strip()
+        known = await connection.fetchval(
+            "SELECT 1 FROM api_keys WHERE hash = $1 AND revoked_at IS NULL",
+            api_keys.hash_of(secret),
+        )
+        if known:
+            return path
+        path.unlink()  # it belongs to a database that is gone
+    secret = api_keys.new_secret()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):  # another process was faster
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(secret + "\n")
+        await api_keys.create(connection, "development", Role.ADMIN, secret)
+    return path
+
+
+@contextlib.asynccontextmanager
+async def connection_to(dsn: str, name: str) -> AsyncIterator[Connection]:
+    """A single connection, for commands."""
+    pool = await open_pool(dsn, size=2, name=name)
+    try:
+        async with pool.acquire() as connection:
+            yield connection
+    finally:
+        await pool.close()

@@ -1,0 +1,96 @@
+"""The worker process: its parts, wired."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+
+import uuid_utils.compat as uuids
+from prometheus_client import CollectorRegistry
+
+from tidings.bootstrap.foundation import Checkpoint, Foundation, check_keyring, pass_by
+from tidings.delivery.calling import Accounts, OpenAccount
+from tidings.delivery.preparing import CompiledTemplates
+from tidings.delivery.pump import Pump
+from tidings.domain.messages import Message
+from tidings.domain.retry import RetryPolicy
+from tidings.metrics import Metrics
+from tidings.providers.catalogue import CATALOGUE, open_ports
+from tidings.store import inbox, outbox
+from tidings.store.database import Pool, open_pool
+from tidings.store.keyring import KeyRing
+from tidings.worker import Worker
+
+
+async def open_worker(
+    foundation: Foundation, registry: CollectorRegistry, *, checkpoint: Checkpoint = pass_by
+) -> Worker:
+    """A worker ready to run."""
+    settings = foundation.settings
+    pool = await open_pool(foundation.dsn, size=settings.database_pool, name="worker", hot=True)
+    async with pool.acquire() as connection:
+        await check_keyring(connection, foundation.keyring)
+    accounts = open_accounts(foundation, pool)
+    pump = Pump(
+        pool=pool,
+        keyring=foundation.keyring,
+        accounts=accounts,
+        templates=CompiledTemplates(pool),
+        policy=RetryPolicy(**settings.retry.model_dump()),
+        settings=settings.worker,
+        metrics=Metrics(registry),
+        new_lease=uuids.uuid7,
+        checkpoint=checkpoint,
+    )
+    return Worker(pump, accounts, pool, foundation.dsn, settings.retention)
+
+
+def open_accounts(foundation: Foundation, pool: Pool) -> Accounts:
+    """Every account with its provider; none is connected before it is used."""
+    ports = open_ports(
+        foundation.settings,
+        store_in_app=_store_in_app(pool, foundation.keyring),
+        store_outbox=_store_outbox(pool, foundation.keyring),
+    )
+    return Accounts(
+        [
+            OpenAccount(
+                account,
+                CATALOGUE[account.provider].manifest,
+                CATALOGUE[account.provider].open(account, ports),
+            )
+            for account in foundation.accounts
+        ]
+    )
+
+
+def _store_in_app(pool: Pool, keyring: KeyRing) -> Callable[[Sequence[Message]], Awaitable[None]]:
+    async def store(messages: Sequence[Message]) -> None:
+        entries = [
+            inbox.Entry(
+                id=message.delivery_id,
+                user_id=message.address,
+                category=message.category,
+                content=asdict(message.content),
+            )
+            for message in messages
+        ]
+        await inbox.add(pool, entries, keyring)
+
+    return store
+
+
+def _store_outbox(
+    pool: Pool, keyring: KeyRing
+) -> Callable[[Sequence[Message], str], Awaitable[None]]:
+    async def store(messages: Sequence[Message], account: str) -> None:
+        kept = [
+            outbox.KeptMessage(
+                id=message.delivery_id,
+                channel=message.channel,
+                account=account,
+                message={"address": message.address, "content": asdict(message.content)},
+            )
+            for message in messages
+        ]
+        await outbox.add(pool, kept, keyring)
+
+    return store

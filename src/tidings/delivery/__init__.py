@@ -1,0 +1,1 @@
+"""Claim, render, send, settle."""

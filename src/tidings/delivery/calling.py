@@ -1,0 +1,113 @@
+"""Calls to providers: each in a task of its own, many at a time, none beyond its time-out."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from tidings.delivery.settling import Held, Try
+from tidings.domain.channels import Channel
+from tidings.domain.messages import Message
+from tidings.domain.outcomes import OUTCOME_WORDS, Outcome, Unknown
+from tidings.domain.provider import Account, Manifest, Provider
+from tidings.domain.reasons import Reason
+from tidings.metrics import Metrics
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+# A provider keeps its own time-out; this much later it is cut off all the same.
+_PATIENCE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAccount:
+    """An account in use: what it is, and the provider that serves it."""
+
+    account: Account
+    manifest: Manifest
+    provider: Provider
+
+
+class Accounts:
+    """Which account takes a message: the first that serves its channel."""
+
+    def __init__(self, opened: Sequence[OpenAccount]) -> None:
+        self.opened = opened
+        self._by_channel: dict[Channel, OpenAccount] = {}
+        for one in opened:
+            for channel in one.account.channels:
+                self._by_channel.setdefault(channel, one)
+
+    def choose(self, channel: Channel) -> OpenAccount | None:
+        return self._by_channel.get(channel)
+
+    async def close(self) -> None:
+        for one in self.opened:
+            await one.provider.close()
+
+
+Finished = Callable[[Held, OpenAccount, Try], None]
+
+
+class Caller:
+    """Starts calls and hands each outcome to `finished`."""
+
+    def __init__(self, finished: Finished, metrics: Metrics, now: Callable[[], datetime]) -> None:
+        self._finished = finished
+        self._metrics = metrics
+        self._now = now
+        self._deadlines: dict[asyncio.Task[None], float] = {}
+
+    def call(self, chosen: OpenAccount, batch: Sequence[tuple[Held, Message]]) -> None:
+        """Send a batch (of one, with most providers) in the background."""
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(self._send(chosen, batch))
+        self._deadlines[task] = loop.time() + chosen.account.timeout + _PATIENCE
+        task.add_done_callback(self._deadlines.__delitem__)
+
+    def cut_overdue(self) -> None:
+        """Cancel the calls whose provider did not keep its time-out; they end as unknown. One look at
+        all of them now and then costs less than a timer for each."""
+        now = asyncio.get_running_loop().time()
+        for task, deadline in list(self._deadlines.items()):
+            if deadline < now:
+                task.cancel()
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for the calls under way, then cut off what is left."""
+        if self._deadlines:
+            await asyncio.wait(list(self._deadlines), timeout=seconds)
+        for task in list(self._deadlines):
+            task.cancel()
+        if self._deadlines:
+            await asyncio.wait(list(self._deadlines))
+
+    async def _send(self, chosen: OpenAccount, batch: Sequence[tuple[Held, Message]]) -> None:
+        started = self._now()
+        began = asyncio.get_running_loop().time()
+        outcomes: Sequence[Outcome]
+        try:
+            outcomes = await chosen.provider.send([message for _, message in batch])
+            if len(outcomes) != len(batch):
+                raise ValueError(f"{len(outcomes)} outcomes for {len(batch)} messages")  # noqa: TRY301
+        except asyncio.CancelledError:
+            outcomes = [Unknown(Reason.TIMED_OUT)] * len(batch)
+        except Exception as error:
+            log.exception(
+                "provider.failed", account=chosen.account.name, error=type(error).__name__
+            )
+            outcomes = [Unknown(Reason.PROVIDER_FAILED, type(error).__name__)] * len(batch)
+        self._metrics.attempt_seconds.labels(chosen.manifest.name).observe(
+            asyncio.get_running_loop().time() - began
+        )
+        finished = self._now()
+        for (held, message), outcome in zip(batch, outcomes, strict=True):
+            word = OUTCOME_WORDS[type(outcome)]
+            self._metrics.attempts.labels(message.channel, chosen.manifest.name, word).inc()
+            self._finished(
+                held,
+                chosen,
+                Try(message.attempt, chosen.account.name, outcome, word, started, finished),
+            )

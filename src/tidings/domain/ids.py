@@ -1,0 +1,37 @@
+"""Ids that sort by time.
+
+A notification's id is a UUIDv7 (RFC 9562). Its deliveries' ids follow it: the id plus 1, plus 2, and
+so on. So a delivery's id alone leads to its notification by a short range scan of one index, in the
+one partition that its time names, and needs no index of its own.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+MAX_DELIVERIES = 1000
+"""Deliveries of one notification: the width of the range behind its id."""
+
+
+def delivery_id(notification_id: UUID, ordinal: int) -> UUID:
+    """The id of the ordinal-th delivery, counted from 1."""
+    return UUID(int=notification_id.int + ordinal)
+
+
+def delivery_range(notification_id: UUID) -> tuple[UUID, UUID]:
+    """The first and last id that a delivery of this notification can have."""
+    return delivery_id(notification_id, 1), delivery_id(notification_id, MAX_DELIVERIES)
+
+
+def owner_range(of_delivery: UUID) -> tuple[UUID, UUID]:
+    """The first and last id that the notification of this delivery can have."""
+    return UUID(int=of_delivery.int - MAX_DELIVERIES), UUID(int=of_delivery.int - 1)
+
+
+def time_of(uuid7: UUID) -> datetime:
+    """When the id was made, in milliseconds."""
+    return datetime.fromtimestamp((uuid7.int >> 80) / 1000, tz=UTC)
+
+
+def first_at(moment: datetime) -> UUID:
+    """The lowest UUIDv7 that can be made at this moment: a bound for ranges and partitions."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)

@@ -1,0 +1,97 @@
+"""What a provider is: a manifest that describes it, and one function that sends."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from tidings.domain.channels import Channel
+from tidings.domain.messages import Message
+from tidings.domain.outcomes import Outcome
+
+FieldKind = Literal["text", "whole_number", "number", "yes_no", "url", "choice", "list"]
+FieldValue = str | int | float | bool | tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One setting of an account; drives validation, masking, forms and the docs table."""
+
+    name: str
+    doc: str
+    kind: FieldKind = "text"
+    required: bool = False
+    secret: bool = False
+    default: FieldValue = None
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a provider is and can do.
+
+    batch_size: messages taken by one call of send(); one-at-a-time providers get batches of one.
+    idempotent: sending the same delivery_id again has no second effect, so unknown is retried safely.
+    confirms_delivery: accepted means that the recipient has it.
+    address_field: the account field that serves as address when the recipient gives none.
+    """
+
+    name: str
+    title: str
+    channels: tuple[Channel, ...]
+    fields: tuple[Field, ...] = ()
+    docs_url: str = ""
+    batch_size: int = 1
+    idempotent: bool = False
+    confirms_delivery: bool = False
+    address_field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A provider with its credentials, as configured; values are checked against the manifest."""
+
+    name: str
+    provider: str
+    channels: tuple[Channel, ...]
+    confirms_delivery: bool
+    timeout: float
+    values: Mapping[str, FieldValue] = field(default_factory=dict, repr=False)
+
+    def text(self, name: str) -> str:
+        """A text setting; empty when it was not given."""
+        value = self.values.get(name)
+        return value if isinstance(value, str) else ""
+
+    def number(self, name: str) -> float:
+        value = self.values.get(name)
+        return float(value) if isinstance(value, int | float) else 0.0
+
+    def flag(self, name: str) -> bool:
+        return self.values.get(name) is True
+
+    def listed(self, name: str) -> tuple[str, ...]:
+        value = self.values.get(name)
+        return value if isinstance(value, tuple) else ()
+
+
+class Provider(Protocol):
+    """An account in use. send() answers one outcome per message, in order, and never raises for
+    what a provider may answer; it must return within the account's time-out."""
+
+    @property
+    def account(self) -> Account: ...
+
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]: ...
+
+    async def close(self) -> None: ...
+
+    async def check(self) -> str:
+        """Try to reach the provider without sending; what was found. Raises ProviderCheckError."""
+        ...
+
+
+class ProviderCheckError(Exception):
+    """The account cannot be used as configured; the message says what to mend."""

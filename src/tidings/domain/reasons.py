@@ -1,0 +1,77 @@
+"""Why a delivery is in its state: one closed list for API, logs, metrics, pages and docs."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A reason code; its text says what it means to a person who asks why."""
+
+    text: str
+
+    def __new__(cls, code: str, text: str) -> "Reason":
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.text = text
+        return member
+
+    # decided when the notification was accepted
+    NO_ADDRESS = "no_address", "The recipient has no address for this channel."
+    NO_CONTENT = "no_content", "The template has no content for this channel."
+    NO_ACCOUNT = "no_account", "No provider account serves this channel."
+    PREFERENCE_OFF = "preference_off", "The recipient turned this channel off for this category."
+    ADDRESS_SUPPRESSED = "address_suppressed", "The address is on the suppression list."
+    FALLBACK_WAITING = (
+        "fallback_waiting",
+        "Waits: an earlier channel of the fallback is tried first.",
+    )
+    FALLBACK_NOT_NEEDED = "fallback_not_needed", "An earlier channel of the fallback succeeded."
+
+    # decided before a provider was called
+    CANCELLED = "cancelled", "Cancelled by request before it was sent."
+    EXPIRED = "expired", "Its expiry passed before it could be sent."
+    UNDEFINED_VARIABLE = (
+        "undefined_variable",
+        "The template uses a variable that the data does not hold.",
+    )
+    RENDERING_FAILED = "rendering_failed", "The template could not be rendered with this data."
+    RENDERING_LIMIT = "rendering_limit", "Rendering exceeded its limit of time or size."
+    UNREADABLE = (
+        "unreadable",
+        "What is stored cannot be read with this key ring; it waits for the right one.",
+    )
+    ADDRESS_FORBIDDEN = "address_forbidden", "The outbound guard does not allow this destination."
+
+    # what a provider answered
+    PROVIDER_ACCEPTED = "provider_accepted", "The provider took the message."
+    STORED = "stored", "Stored where the recipient reads it."
+    ADDRESS_INVALID = "address_invalid", "The provider does not accept this address."
+    MAILBOX_NOT_FOUND = "mailbox_not_found", "The address does not exist."
+    ENDPOINT_GONE = "endpoint_gone", "The endpoint answered that it is gone for good."
+    MESSAGE_TOO_LARGE = "message_too_large", "The provider refused the message for its size."
+    CONTENT_REJECTED = "content_rejected", "The provider refused what the message says."
+    PROVIDER_REJECTED = "provider_rejected", "The provider refused the message for good."
+    PROVIDER_THROTTLED = "provider_throttled", "The provider asked to slow down."
+    PROVIDER_UNAVAILABLE = (
+        "provider_unavailable",
+        "The provider answered that it cannot take it now.",
+    )
+    CREDENTIALS_REFUSED = "credentials_refused", "The provider refused the account's credentials."
+    CONNECTION_FAILED = "connection_failed", "No connection to the provider; nothing was sent."
+    TLS_FAILED = "tls_failed", "The provider's TLS could not be verified; nothing was sent."
+    MALFORMED_ANSWER = "malformed_answer", "The provider answered in a way that cannot be read."
+
+    # when it is not known whether the provider took it
+    TIMED_OUT = "timed_out", "The provider did not answer in time; it may have taken the message."
+    CONNECTION_LOST = (
+        "connection_lost",
+        "The connection broke mid-call; the message may have been taken.",
+    )
+    WORKER_LOST = "worker_lost", "The worker died mid-call; the message may have been taken."
+    PROVIDER_FAILED = (
+        "provider_failed",
+        "The provider's code failed mid-call; the message may have been taken.",
+    )
+
+    # where it ended
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted", "Tried as often as the policy allows."
+    TIME_EXHAUSTED = "time_exhausted", "Tried for as long as the policy allows."

@@ -1,0 +1,1 @@
+"""Accept: validate, plan and store a notification."""

@@ -1,0 +1,120 @@
+"""What an application may ask for, as it comes over the wire."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+
+import orjson
+from email_validator import EmailNotValidError, validate_email
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+from tidings.domain.channels import Channel
+from tidings.domain.planning import OnUnknown, Routing
+from tidings.domain.priorities import PriorityWord
+
+# The plain shape of nearly all addresses; only what differs is worth the library's 20 µs.
+_PLAIN_EMAIL = re.compile(
+    r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+)
+# PostgreSQL's text holds no NUL, and a control character in a name only serves to confuse a log.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _no_control(value: str) -> str:
+    if _CONTROL.search(value):
+        raise ValueError("control characters are not allowed")
+    return value
+
+
+def _email(value: str) -> str:
+    if len(value) <= 254 and _PLAIN_EMAIL.fullmatch(value) and value.index("@") <= 64:
+        return value
+    try:
+        # example.com and friends are refused as "special use" by default; that is the receiver's matter.
+        return validate_email(value, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        # The library's message may hold the address.
+        raise ValueError("not a valid email address") from None
+
+
+def _storable(value: dict[str, Any]) -> dict[str, Any]:
+    """Refuses what JSON allows and we could only store changed: integers over 64 bits, deep nesting."""
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        raise ValueError(
+            "integers must fit 64 bits (send longer ones as strings), and nesting must stay below 200"
+        ) from None
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_no_control)]
+TemplateId = Annotated[
+    str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+]
+Email = Annotated[str, Field(max_length=320), AfterValidator(_email)]
+Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
+"""E.164: a plus sign, the country, the number."""
+WebUrl = Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\s\x00-\x1f\x7f]+$")]
+
+
+class Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Recipient(Wire):
+    """Who is told: a known user, addresses, or both; at least one."""
+
+    user_id: Name | None = None
+    email: Email | None = None
+    phone: Phone | None = None
+    push_tokens: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=4_096)]], Field(max_length=100)
+    ] = []
+    webhook_url: WebUrl | None = None
+    chat_url: (
+        Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_no_control)] | None
+    ) = None
+    locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")] | None = None
+    timezone: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")] | None = None
+
+
+class SendRequest(Wire):
+    """One notification to one recipient."""
+
+    template_id: TemplateId
+    recipient: Recipient
+    channel_preferences: Annotated[list[Channel], Field(min_length=1, max_length=6)] | None = None
+    data: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(default_factory=dict)
+    priority: PriorityWord = "medium"
+    correlation_id: Name | None = None
+    routing: Routing = "all"
+    send_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+    collapse_key: Name | None = None
+    idempotency_key: Name | None = None
+    on_unknown: OnUnknown | None = None
+    metadata: Annotated[
+        dict[Name, Annotated[str, Field(max_length=1_000)]], Field(max_length=50)
+    ] = Field(default_factory=dict)
+
+    @field_validator("send_at", "expires_at")
+    @classmethod
+    def _sane_year(cls, value: datetime | None) -> datetime | None:
+        if value is not None and not 2000 <= value.year <= 2200:
+            raise ValueError("must be between the years 2000 and 2200")
+        return value
+
+    @model_validator(mode="after")
+    def _expires_after_it_is_sent(self) -> "SendRequest":
+        if self.send_at and self.expires_at and self.expires_at <= self.send_at:
+            raise ValueError("expires_at must be later than send_at")
+        return self

@@ -1,0 +1,79 @@
+"""The metrics, by name; made once and handed to who counts."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+_SECONDS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    60,
+    300,
+    3600,
+)
+
+
+class Metrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.accepted = Counter(
+            "tidings_notifications_accepted",
+            "Notifications accepted.",
+            ["priority"],
+            registry=registry,
+        )
+        self.refused = Counter(
+            "tidings_requests_refused",
+            "Requests answered with a problem.",
+            ["code"],
+            registry=registry,
+        )
+        self.attempts = Counter(
+            "tidings_attempts",
+            "Calls to providers, by what they answered.",
+            ["channel", "provider", "outcome"],
+            registry=registry,
+        )
+        self.settled = Counter(
+            "tidings_deliveries_settled",
+            "Deliveries that reached a status.",
+            ["channel", "status"],
+            registry=registry,
+        )
+        self.attempt_seconds = Histogram(
+            "tidings_attempt_seconds",
+            "Duration of calls to providers.",
+            ["provider"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.accept_to_send_seconds = Histogram(
+            "tidings_accept_to_send_seconds",
+            "From acceptance (or the scheduled time) to the provider's first acceptance.",
+            ["priority"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.rescues = Counter(
+            "tidings_rescues", "Deliveries taken over from a worker that died.", registry=registry
+        )
+        self.lost_leases = Counter(
+            "tidings_lost_leases",
+            "Results that came after the lease had gone to another.",
+            registry=registry,
+        )
+        self.unknown = Counter(
+            "tidings_unknown_outcomes",
+            "Calls of which it is not known what they did.",
+            ["channel"],
+            registry=registry,
+        )

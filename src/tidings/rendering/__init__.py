@@ -1,0 +1,1 @@
+"""Template and data become a message, per channel."""

@@ -1,0 +1,11 @@
+"""The names that a template sees."""
+
+from collections.abc import Mapping
+from typing import Any
+
+RESERVED = ("data", "recipient")
+
+
+def context_of(data: Mapping[str, Any], recipient: Mapping[str, Any]) -> dict[str, Any]:
+    """The data's keys as variables, all of it as `data`, and `recipient` (user_id, locale, timezone)."""
+    return {**data, "data": data, "recipient": recipient}

@@ -1,0 +1,90 @@
+"""Jinja2, sandboxed and strict.
+
+Differences from a plain sandbox: a key of the data wins over a method of the same name (`order.items`
+is the data's), and a variable that is missing is an error that names it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, UndefinedError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from tidings.domain.reasons import Reason
+
+MAX_OUTPUT = 1_000_000
+"""Characters that one rendered field may have."""
+
+
+class TemplateSourceError(Exception):
+    """A template does not compile. path: the field, e.g. email.html; line counts from 1."""
+
+    def __init__(self, path: str, message: str, line: int) -> None:
+        super().__init__(f"{path}, line {line}: {message}")
+        self.path = path
+        self.message = message
+        self.line = line
+
+
+class RenderingError(Exception):
+    """A template does not render with this data; the detail names the field and, where there is one,
+    the variable, and never shows the data."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
+_TEXT = _Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
+_HTML = _Environment(undefined=StrictUndefined, autoescape=True, keep_trailing_newline=False)
+
+
+class Field:
+    """One compiled field of a template."""
+
+    __slots__ = ("_constant", "_template", "path")
+
+    def __init__(self, path: str, source: str, *, html: bool = False) -> None:
+        """Raises TemplateSourceError."""
+        self.path = path
+        self._constant = source if "{" not in source else None
+        self._template = None if self._constant is not None else _compile(path, source, html=html)
+
+    def render(self, context: Mapping[str, Any]) -> str:
+        """Raises RenderingError."""
+        if self._template is None:
+            return self._constant or ""
+        try:
+            text = self._template.render(context)
+        except UndefinedError as error:
+            raise RenderingError(
+                Reason.UNDEFINED_VARIABLE, f"{self.path}: {error.message}"
+            ) from None
+        except Exception as error:  # noqa: BLE001 - a template can raise anything; the message may hold data
+            raise RenderingError(
+                Reason.RENDERING_FAILED, f"{self.path}: {type(error).__name__}"
+            ) from None
+        if len(text) > MAX_OUTPUT:
+            raise RenderingError(
+                Reason.RENDERING_LIMIT, f"{self.path}: over {MAX_OUTPUT} characters"
+            )
+        return text
+
+    def line(self, context: Mapping[str, Any]) -> str:
+        """Rendered as one line: breaks and runs of space become single spaces."""
+        return " ".join(self.render(context).split())
+
+
+def _compile(path: str, source: str, *, html: bool) -> Template:
+    try:
+        return (_HTML if html else _TEXT).from_string(source)
+    except TemplateSyntaxError as error:
+        raise TemplateSourceError(path, error.message or "syntax error", error.lineno) from None

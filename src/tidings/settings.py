@@ -1,0 +1,263 @@
+"""Settings: one TOML file, and environment variables over it. The only reader of the environment.
+
+Every setting has a default that works on a laptop. `TIDINGS_API__PORT=9000` sets `[api] port`; the
+file is `tidings.toml` in the working directory, or what `TIDINGS_CONFIG` names.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it, what was seen and what is allowed."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class ApiSettings(Section):
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 for every interface."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    """TCP port to listen on."""
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """API processes that share the port."""
+    max_body: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 256 * 2**10
+    """Largest body of a request, in bytes; bulk has its own limit."""
+    max_bulk_body: Annotated[int, Field(ge=1024, le=512 * 2**20)] = 32 * 2**20
+    """Largest body of a bulk request, in bytes."""
+    commit_batch: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """Notifications stored by one transaction at the most (group commit)."""
+    shutdown_grace: Seconds = 10
+    """Seconds that open requests get when the API is asked to stop."""
+
+
+class WorkerSettings(Section):
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Worker processes that `tidings serve` starts."""
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 512
+    """Deliveries in flight in one worker process at the most."""
+    claim_batch: Annotated[int, Field(ge=1, le=5_000)] = 256
+    """Deliveries claimed by one query at the most."""
+    lease: Annotated[float, Field(ge=2, le=3600)] = 20
+    """Seconds after which what a dead worker held is taken over; longer than every provider time-out."""
+    heartbeat: Annotated[float, Field(ge=0.2, le=600)] = 5
+    """Seconds between renewals of the leases; at most a third of the lease."""
+    poll: Annotated[float, Field(ge=0.05, le=60)] = 1
+    """Seconds between looks at the queue when nothing wakes the worker."""
+    shutdown_grace: Seconds = 15
+    """Seconds that calls in flight get when the worker is asked to stop."""
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Port for Prometheus of a worker that runs alone; 0 for none. Under `serve` the API has them all."""
+
+    @model_validator(mode="after")
+    def _heartbeat_fits(self) -> "WorkerSettings":
+        if self.heartbeat * 3 > self.lease:
+            raise ValueError("heartbeat must be at most a third of lease")
+        return self
+
+
+class RetrySettings(Section):
+    attempts: Annotated[int, Field(ge=1, le=100)] = 8
+    """Calls to a provider for one delivery at the most."""
+    base: Annotated[float, Field(ge=0, le=3600)] = 2
+    """Seconds: the ceiling of the first wait; it doubles with each attempt, with full jitter below it."""
+    cap: Annotated[float, Field(ge=0, le=86_400)] = 900
+    """Seconds: the ceiling of any wait."""
+    total: Seconds = 86_400
+    """Seconds from acceptance after which trying ends."""
+
+
+class OutboundSettings(Section):
+    allow: tuple[str, ...] = ()
+    """Networks (CIDR) or host names that webhooks may reach although they are private, e.g. 10.1.0.0/16."""
+
+
+class LogSettings(Section):
+    format: Literal["console", "json"] | None = None
+    """console or json; by default console on a terminal and json elsewhere."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe level that is written."""
+
+
+class RetentionSettings(Section):
+    outbox: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Messages that the outbox keeps; the oldest go first."""
+    idempotency: Seconds = 86_400
+    """Seconds for which an Idempotency-Key is remembered."""
+
+
+class AccountSettings(BaseModel):
+    """A provider account; beside these, the fields of its provider's manifest."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+
+    provider: str
+    channels: tuple[str, ...] | None = None
+    confirms_delivery: bool | None = None
+    timeout: Annotated[float, Field(gt=0, le=600)] = 10
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Settings(BaseSettings):
+    """All settings. Names of environment variables: TIDINGS_ and the name, `__` between the levels."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TIDINGS_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+    )
+
+    environment: Literal["development", "production"] = "development"
+    """development makes its own keys and delivers into the outbox; production wants both configured."""
+    data_dir: Path = Path(platformdirs.user_data_dir("tidings", appauthor=False))
+    """Directory of the embedded database and the development keys."""
+    database_url: SecretStr | None = None
+    """URL of a PostgreSQL 15 or later; without it, the embedded server is used."""
+    database_pool: Annotated[int, Field(ge=2, le=200)] = 8
+    """Database connections of one process at the most."""
+    keyring: SecretStr | None = None
+    """The key ring itself (JSON), for those who keep secrets in the environment."""
+    keyring_file: Path | None = None
+    """File that holds the key ring; in development the default is in data_dir."""
+    url: str = "http://127.0.0.1:8000"
+    """Where the command line finds the API."""
+    api_key: SecretStr | None = None
+    """API key that the command line uses; in development the default is in data_dir."""
+    api: ApiSettings = ApiSettings()
+    worker: WorkerSettings = WorkerSettings()
+    retry: RetrySettings = RetrySettings()
+    outbound: OutboundSettings = OutboundSettings()
+    log: LogSettings = LogSettings()
+    retention: RetentionSettings = RetentionSettings()
+    accounts: dict[str, AccountSettings] = Field(default_factory=dict)
+    """Provider accounts by name, as `[accounts.NAME]` with `provider = "…"` and its fields."""
+
+    @model_validator(mode="after")
+    def _lease_outlives_timeouts(self) -> "Settings":
+        for name, account in self.accounts.items():
+            if account.timeout >= self.worker.lease:
+                raise ValueError(
+                    f"accounts.{name}.timeout ({account.timeout:g} s) must be shorter than "
+                    f"worker.lease ({self.worker.lease:g} s)"
+                )
+        return self
+
+    @property
+    def development(self) -> bool:
+        return self.environment == "development"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=config_file())
+        return init_settings, env_settings, toml
+
+
+def config_file() -> Path:
+    """The settings file: TIDINGS_CONFIG, or tidings.toml in the working directory."""
+    return Path(os.environ.get("TIDINGS_CONFIG", "tidings.toml"))
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings. Raises SettingsError with all that is wrong, one line each."""
+    if "TIDINGS_CONFIG" in os.environ and not config_file().is_file():
+        raise SettingsError(f"TIDINGS_CONFIG names {config_file()}, which is not a file")
+    _refuse_unknown_variables()
+    try:
+        settings = Settings(**overrides)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{config_file()} is not valid TOML: {error}") from None
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(e) for e in error.errors())) from None
+    return settings.model_copy(
+        update={
+            "accounts": {
+                name: account.model_copy(
+                    update={k: _resolve(name, k, v) for k, v in account.values.items()}
+                )
+                for name, account in settings.accounts.items()
+            }
+        }
+    )
+
+
+def child_environment(**extra: str) -> dict[str, str]:
+    """The environment for a process that Tidings starts."""
+    return {**os.environ, **extra}
+
+
+def _refuse_unknown_variables() -> None:
+    """A mistyped TIDINGS_ variable would otherwise be ignored in silence."""
+    known = {*Settings.model_fields, "config"}
+    for name in os.environ:
+        if not name.startswith("TIDINGS_"):
+            continue
+        first = name.removeprefix("TIDINGS_").lower().split("__")[0]
+        if first not in known:
+            raise SettingsError(
+                f"{name} is not a setting of Tidings; known are "
+                + ", ".join(f"TIDINGS_{field.upper()}" for field in sorted(known))
+            )
+
+
+def _resolve(account: str, name: str, value: Any) -> Any:
+    """A value given by reference: {env = "NAME"} or {file = "/path"}."""
+    if not isinstance(value, Mapping):
+        return value
+    where = f"accounts.{account}.{name}"
+    match dict(value):
+        case {"env": str(variable), **rest} if not rest:
+            if variable not in os.environ:
+                raise SettingsError(
+                    f"{where} refers to environment variable {variable}, which is not set"
+                )
+            return os.environ[variable]
+        case {"file": str(path), **rest} if not rest:
+            try:
+                return Path(path).read_text(encoding="utf-8").strip()
+            except OSError as error:
+                raise SettingsError(f"{where} refers to file {path}: {error.strerror}") from None
+    raise SettingsError(f'{where}: a reference is {{env = "NAME"}} or {{file = "/path"}}')
+
+
+def _explain(error: Any) -> str:
+    path = ".".join(str(part) for part in error["loc"])
+    message = cast("str", error["msg"]).removeprefix("Value error, ")
+    if not path:
+        return message
+    variable = "TIDINGS_" + "__".join(str(part) for part in error["loc"]).upper()
+    if error["type"] == "extra_forbidden":
+        return f"{path} is not a setting of Tidings (see docs/reference/settings.md)"
+    seen = "(hidden)" if _is_secret(path) else repr(error.get("input"))
+    return f"{path} ({variable}): got {seen}; {message[0].lower()}{message[1:]}"
+
+
+def _is_secret(path: str) -> bool:
+    return path.partition(".")[0] in {"database_url", "keyring", "api_key", "accounts"}

@@ -1,0 +1,1 @@
+"""PostgreSQL: migrations, one module per aggregate, the embedded server."""

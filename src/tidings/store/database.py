@@ -1,0 +1,59 @@
+"""Connections to PostgreSQL."""
+
+from typing import Any, TypeAlias
+
+import asyncpg
+import orjson
+
+Record: TypeAlias = "asyncpg.Record"
+Connection: TypeAlias = (
+    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+)
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Reader: TypeAlias = "Connection | Pool"
+"""What runs single statements: a connection, or a pool that lends one."""
+
+# What a dead or restarting server raises; all of it mends itself, so callers wait and try again.
+UNAVAILABLE = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+)
+
+# Batches come as arrays, whose sizes the planner cannot know: left alone it may choose to scan a whole
+# table that was small when the plan was made. These statements are always short index look-ups.
+_HOT = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off"}
+
+
+async def open_pool(dsn: str, *, size: int, name: str, hot: bool = False) -> Pool:
+    """A pool of at most size connections. hot: for batch work over arrays, planned as index look-ups."""
+    settings = {"application_name": f"tidings {name}", "timezone": "UTC", **(_HOT if hot else {})}
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        init=prepare,
+        reset=_keep,
+        command_timeout=60,
+        max_inactive_connection_lifetime=300,
+        server_settings=settings,
+    )
+
+
+async def prepare(connection: Connection) -> None:
+    """Teach a connection to read and write jsonb as Python values."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", format="text", encoder=_dump, decoder=orjson.loads
+    )
+
+
+def _dump(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+async def _keep(_: Connection) -> None:
+    """No reset between uses: we leave nothing behind in a session, and it would cost a round trip."""

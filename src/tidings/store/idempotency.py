@@ -1,0 +1,51 @@
+"""Idempotency keys: the same key and body give the same notification, under any concurrency."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from tidings.store.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class KeyClaim:
+    """fingerprint: a hash of the request that came with the key."""
+
+    api_key_id: UUID
+    key: str
+    fingerprint: bytes
+    notification_id: UUID
+
+
+async def claim(
+    connection: Connection, claims: Sequence[KeyClaim]
+) -> dict[tuple[UUID, str], KeyClaim]:
+    """Take the keys that are free; who holds each of them now. One claim per key in a call.
+
+    A key that another transaction is taking is waited for. Sorted, so that two batches cannot wait for
+    each other in a circle.
+    """
+    ordered = sorted(claims, key=lambda one: (one.api_key_id, one.key))
+    await connection.execute(
+        """INSERT INTO idempotency_keys (api_key_id, key, fingerprint, notification_id)
+           SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[]) ON CONFLICT DO NOTHING""",
+        [one.api_key_id for one in ordered],
+        [one.key for one in ordered],
+        [one.fingerprint for one in ordered],
+        [one.notification_id for one in ordered],
+    )
+    rows = await connection.fetch(
+        """SELECT k.api_key_id, k.key, k.fingerprint, k.notification_id
+           FROM unnest($1::uuid[], $2::text[]) AS c (api_key_id, key) JOIN idempotency_keys k USING (api_key_id, key)""",
+        [one.api_key_id for one in ordered],
+        [one.key for one in ordered],
+    )
+    return {(row["api_key_id"], row["key"]): KeyClaim(**dict(row)) for row in rows}
+
+
+async def forget(connection: Connection, older_than: float) -> None:
+    """Delete keys older than so many seconds."""
+    await connection.execute(
+        "DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(secs => $1)",
+        older_than,
+    )

@@ -1,0 +1,54 @@
+"""LISTEN: hears NOTIFY for as long as the process lives, over restarts of the server."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import asyncpg
+import structlog
+
+from tidings.store.database import UNAVAILABLE
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+Hear = Callable[[str], None]
+
+
+class Listener:
+    """Calls `hear[channel](payload)` for each notification, and `hear[channel]("")` after every
+    (re)connection, since what was said in between was missed."""
+
+    def __init__(self, dsn: str, hear: Mapping[str, Hear]) -> None:
+        self._dsn = dsn
+        self._hear = hear
+        self.connected = asyncio.Event()
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        while True:
+            try:
+                await self._listen()
+            except UNAVAILABLE as error:
+                log.warning("listener.disconnected", error=type(error).__name__)
+            finally:
+                self.connected.clear()
+            await asyncio.sleep(0.5)
+
+    async def _listen(self) -> None:
+        connection = await asyncpg.connect(
+            self._dsn, timeout=5, server_settings={"application_name": "tidings listener"}
+        )
+        ended = asyncio.Event()
+        connection.add_termination_listener(lambda _: ended.set())
+        try:
+            for channel in self._hear:
+                await connection.add_listener(channel, self._heard)
+            for hear in self._hear.values():
+                hear("")
+            self.connected.set()
+            await ended.wait()
+        finally:
+            connection.terminate()
+
+    def _heard(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
+        self._hear[channel](str(payload))

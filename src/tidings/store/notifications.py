@@ -1,0 +1,171 @@
+"""Notifications: stored in batches, read with what became of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from tidings.domain import ids
+from tidings.domain.channels import Channel
+from tidings.domain.deliveries import SIGNIFICANCE, DeliveryStatus
+from tidings.domain.planning import OnUnknown, Routing
+from tidings.domain.priorities import Priority
+from tidings.store.database import Connection, Reader, Record
+from tidings.store.keyring import KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationRow:
+    """A notification as stored. payload: data, recipient and metadata; sealed at rest."""
+
+    id: UUID
+    api_key_id: UUID
+    template_id: str
+    template_version: int
+    category: str
+    priority: Priority
+    routing: Routing
+    on_unknown: OnUnknown
+    user_id: str | None
+    correlation_id: str | None
+    collapse_key: str | None
+    batch_id: UUID | None
+    send_at: datetime | None
+    expires_at: datetime | None
+    payload: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def accepted_at(self) -> datetime:
+        return ids.time_of(self.id)
+
+    @property
+    def tries_from(self) -> datetime:
+        """When trying to deliver begins: the scheduled time, or acceptance."""
+        return self.send_at or self.accepted_at
+
+
+_COLUMNS = """id, api_key_id, template_id, template_version, category, priority, routing, on_unknown,
+  user_id, correlation_id, collapse_key, batch_id, send_at, expires_at, sealed"""
+
+
+async def insert(connection: Connection, rows: Sequence[NotificationRow], keyring: KeyRing) -> None:
+    """Store many with one statement."""
+    await connection.execute(
+        f"""INSERT INTO notifications ({_COLUMNS})
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::smallint[],
+              $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::uuid[],
+              $13::timestamptz[], $14::timestamptz[], $15::bytea[])""",
+        [row.id for row in rows],
+        [row.api_key_id for row in rows],
+        [row.template_id for row in rows],
+        [row.template_version for row in rows],
+        [row.category for row in rows],
+        [int(row.priority) for row in rows],
+        [row.routing for row in rows],
+        [row.on_unknown for row in rows],
+        [row.user_id for row in rows],
+        [row.correlation_id for row in rows],
+        [row.collapse_key for row in rows],
+        [row.batch_id for row in rows],
+        [row.send_at for row in rows],
+        [row.expires_at for row in rows],
+        [keyring.seal(orjson.dumps(row.payload), row.id.bytes) for row in rows],
+    )
+
+
+async def fetch(
+    connection: Reader, notification_id: UUID, keyring: KeyRing
+) -> NotificationRow | None:
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM notifications WHERE id = $1", notification_id
+    )
+    return None if row is None else notification_row(row, keyring)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What to list; None and empty mean any. status is the status of the whole notification."""
+
+    status: DeliveryStatus | None = None
+    channel: Channel | None = None
+    template_id: str | None = None
+    correlation_id: str | None = None
+    user_id: str | None = None
+    address_hashes: Sequence[bytes] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def listed(
+    connection: Reader,
+    wanted: Filter,
+    keyring: KeyRing,
+    *,
+    before: UUID | None,
+    limit: int,
+) -> list[NotificationRow]:
+    """Newest first, below the id `before` (keyset pagination)."""
+    upper = ids.first_at(wanted.until) if wanted.until else None
+    if before is not None:
+        upper = before if upper is None else min(before, upper)
+    arguments: list[object] = []
+
+    def bind(value: object) -> str:
+        arguments.append(value)
+        return f"${len(arguments)}"
+
+    conditions = ["true"]
+    if upper is not None:
+        conditions.append(f"n.id < {bind(upper)}")
+    if wanted.since:
+        conditions.append(f"n.id >= {bind(ids.first_at(wanted.since))}")
+    conditions += [
+        f"n.{column} = {bind(value)}"
+        for column in ("template_id", "correlation_id", "user_id")
+        if (value := getattr(wanted, column)) is not None
+    ]
+    if wanted.address_hashes:
+        conditions.append(
+            f"""n.id IN (SELECT notification_id FROM deliveries
+                WHERE address_hash = ANY({bind(list(wanted.address_hashes))}::bytea[]) AND address_hash <> '')"""
+        )
+    if wanted.channel is not None:
+        conditions.append(
+            f"EXISTS (SELECT FROM deliveries d WHERE d.notification_id = n.id AND d.channel = {bind(wanted.channel)})"
+        )
+    if wanted.status is not None:
+        ranked = bind([str(status) for status in SIGNIFICANCE])
+        conditions.append(
+            f"""(SELECT d.status FROM deliveries d WHERE d.notification_id = n.id
+                 ORDER BY array_position({ranked}::text[], d.status) LIMIT 1) = {bind(wanted.status)}"""
+        )
+    rows = await connection.fetch(
+        f"""SELECT {_COLUMNS} FROM notifications n WHERE {" AND ".join(conditions)}
+            ORDER BY n.id DESC LIMIT {bind(limit)}""",
+        *arguments,
+    )
+    return [notification_row(row, keyring) for row in rows]
+
+
+def notification_row(row: Record, keyring: KeyRing) -> NotificationRow:
+    """From a row that has all the columns of the table."""
+    return NotificationRow(
+        id=row["id"],
+        api_key_id=row["api_key_id"],
+        template_id=row["template_id"],
+        template_version=row["template_version"],
+        category=row["category"],
+        priority=Priority(row["priority"]),
+        routing=row["routing"],
+        on_unknown=row["on_unknown"],
+        user_id=row["user_id"],
+        correlation_id=row["correlation_id"],
+        collapse_key=row["collapse_key"],
+        batch_id=row["batch_id"],
+        send_at=row["send_at"],
+        expires_at=row["expires_at"],
+        payload=orjson.loads(keyring.open(row["sealed"], row["id"].bytes)),
+    )

@@ -1,0 +1,1 @@
+"""What the tests share: a database, a whole system in one process, and the other sides."""
