@@ -18,7 +18,17 @@ from tidings.settings import Settings
 from tidings.store import api_keys
 from tidings.store.api_keys import Role
 
-ENDED = {"sent", "delivered", "failed", "bounced", "suppressed", "skipped", "expired", "cancelled", "unknown"}
+ENDED = {
+    "sent",
+    "delivered",
+    "failed",
+    "bounced",
+    "suppressed",
+    "skipped",
+    "expired",
+    "cancelled",
+    "unknown",
+}
 
 
 @dataclass
@@ -98,11 +108,17 @@ class System:
         parsed = await response.json() if "json" in kind else await response.text()
         return Answer(response.status, parsed, response.get_header)
 
-    async def template(self, content: dict[str, Any], template_id: str = "note", **more: Any) -> None:
-        answer = await self.call("POST", "/templates", {"id": template_id, "content": content, **more})
+    async def template(
+        self, content: dict[str, Any], template_id: str = "note", **more: Any
+    ) -> None:
+        answer = await self.call(
+            "POST", "/templates", {"id": template_id, "content": content, **more}
+        )
         assert answer.status == 201, answer.body
 
-    async def send(self, recipient: dict[str, Any], data: dict[str, Any] | None = None, **more: Any) -> str:
+    async def send(
+        self, recipient: dict[str, Any], data: dict[str, Any] | None = None, **more: Any
+    ) -> str:
         body = {"template_id": "note", "recipient": recipient, "data": data or {}, **more}
         answer = await self.call("POST", "/notifications/send", body)
         assert answer.status == 202, answer.body

@@ -1,5 +1,6 @@
 """What goes wrong, as RFC 9457 problem details with stable codes."""
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -160,5 +161,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
 
     @app.exception_handler(Exception)
     async def _internal(_: Request, error: Exception) -> Response:
-        log.error("request.failed", error=type(error).__name__, exc_info=error)
+        # The frames only: the text of an error may hold what was in the request.
+        frames = traceback.format_tb(error.__traceback__)
+        log.error("request.failed", error=type(error).__name__, frames="".join(frames))
         return answer(Problem(Code.INTERNAL_ERROR, "The error was logged."))

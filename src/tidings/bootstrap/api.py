@@ -25,7 +25,7 @@ from tidings.domain.channels import Channel
 from tidings.domain.provider import Account
 from tidings.intake.accept import Intake, Reach
 from tidings.metrics import Metrics
-from tidings.providers.catalogue import CATALOGUE
+from tidings.providers.catalogue import MANIFESTS
 from tidings.store.api_keys import ApiKeyCache
 from tidings.store.database import Pool, open_pool
 from tidings.store.listener import Listener
@@ -95,7 +95,7 @@ def reach_of(accounts: list[Account]) -> Reach:
     """The channels that the accounts serve, and the addresses they stand in with."""
     defaults: dict[Channel, str] = {}
     for account in accounts:
-        field = CATALOGUE[account.provider].manifest.address_field
+        field = MANIFESTS[account.provider].address_field
         if field and (address := account.text(field)):
             for channel in account.channels:
                 defaults.setdefault(channel, address)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tidings import logs
 from tidings.domain.provider import Account
 from tidings.providers.accounts import build_accounts
-from tidings.providers.catalogue import CATALOGUE
+from tidings.providers.catalogue import MANIFESTS
 from tidings.settings import Settings, SettingsError
 from tidings.store import api_keys
 from tidings.store.api_keys import Role
@@ -47,7 +47,7 @@ def development_key_file(settings: Settings) -> Path:
 def lay(settings: Settings, dsn: str, process: str) -> Foundation:
     """Logs, keys and accounts. Raises SettingsError and KeyRingError."""
     logs.configure(format=settings.log.format, level=settings.log.level, process=process)
-    accounts = build_accounts(settings, {name: entry.manifest for name, entry in CATALOGUE.items()})
+    accounts = build_accounts(settings, MANIFESTS)
     return Foundation(settings, dsn, open_keyring(settings), accounts)
 
 

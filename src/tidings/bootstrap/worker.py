@@ -13,7 +13,10 @@ from tidings.delivery.pump import Pump
 from tidings.domain.messages import Message
 from tidings.domain.retry import RetryPolicy
 from tidings.metrics import Metrics
-from tidings.providers.catalogue import CATALOGUE, open_ports
+from tidings.providers.catalogue import MANIFESTS, Ports, provider_of
+from tidings.providers.guard import Guard, read_allowed
+from tidings.providers.guarded import GuardedHttp
+from tidings.providers.http import HttpClient
 from tidings.store import inbox, outbox
 from tidings.store.database import Pool, open_pool
 from tidings.store.keyring import KeyRing
@@ -45,20 +48,18 @@ async def open_worker(
 
 def open_accounts(foundation: Foundation, pool: Pool) -> Accounts:
     """Every account with its provider; none is connected before it is used."""
-    ports = open_ports(
-        foundation.settings,
+    ports = Ports(
+        http=HttpClient(),
+        guarded=GuardedHttp(Guard(read_allowed(foundation.settings.outbound.allow))),
         store_in_app=_store_in_app(pool, foundation.keyring),
         store_outbox=_store_outbox(pool, foundation.keyring),
     )
     return Accounts(
         [
-            OpenAccount(
-                account,
-                CATALOGUE[account.provider].manifest,
-                CATALOGUE[account.provider].open(account, ports),
-            )
+            OpenAccount(account, MANIFESTS[account.provider], provider_of(account, ports))
             for account in foundation.accounts
-        ]
+        ],
+        (ports.http, ports.guarded),
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import structlog
 
@@ -30,11 +31,17 @@ class OpenAccount:
     provider: Provider
 
 
+class Closable(Protocol):
+    async def close(self) -> None: ...
+
+
 class Accounts:
     """Which account takes a message: the first that serves its channel."""
 
-    def __init__(self, opened: Sequence[OpenAccount]) -> None:
+    def __init__(self, opened: Sequence[OpenAccount], clients: Sequence[Closable] = ()) -> None:
+        """clients: what the providers share, closed after them."""
         self.opened = opened
+        self._clients = clients
         self._by_channel: dict[Channel, OpenAccount] = {}
         for one in opened:
             for channel in one.account.channels:
@@ -46,6 +53,8 @@ class Accounts:
     async def close(self) -> None:
         for one in self.opened:
             await one.provider.close()
+        for client in self._clients:
+            await client.close()
 
 
 Finished = Callable[[Held, OpenAccount, Try], None]

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import AwareDatetime, BaseModel, SerializerFunctionWrapHandler, model_serializer
 
 from tidings.api.authentication import CanRead, CanSend
 from tidings.api.paging import Cursor, Limit
@@ -36,6 +36,10 @@ class Event(BaseModel):
     outcome: str | None = None
     reason: str | None = None
     detail: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
 
 
 class DeliveryStatusView(BaseModel):

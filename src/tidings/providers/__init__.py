@@ -1,0 +1,1 @@
+"""One folder per vendor or protocol; catalogue.py names them all."""

@@ -1,0 +1,1 @@
+"""Entries in the recipient's own feed, kept by Tidings."""

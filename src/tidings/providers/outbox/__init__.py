@@ -1,0 +1,1 @@
+"""Delivers nothing outside: keeps each rendered message to look at."""

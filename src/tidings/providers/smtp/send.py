@@ -1,0 +1,167 @@
+"""Email through a mail server."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from tidings.domain.messages import EmailContent, Message
+from tidings.domain.outcomes import Outcome, Permanent
+from tidings.domain.provider import Account, ProviderCheckError
+from tidings.domain.reasons import Reason
+from tidings.providers.mailbox import AddressError, Mailbox, parse_mailbox, wire_address
+from tidings.providers.mime import compose
+from tidings.providers.smtp.connect import NotConnected, Server, connect
+from tidings.providers.smtp.connections import Connections
+from tidings.providers.smtp.replies import MalformedReply
+from tidings.providers.smtp.session import ConnectionLost, Session
+from tidings.providers.smtp.transaction import StaleSession, Transaction
+from tidings.providers.smtp.verdicts import Stage
+
+# Keeps out-of-office programs from answering a machine (RFC 3834, 5).
+_HEADERS: Mapping[str, str] = MappingProxyType({"Auto-Submitted": "auto-generated"})
+
+_HOST = re.compile(r"[!-~\u00a0-\U0010ffff]+")
+_HELLO = re.compile(r"[!-~]*")
+
+
+class SmtpProvider:
+    """An SMTP account in use.
+
+    Raises ProviderCheckError where a setting cannot be used: host, hello, from or ca_file.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._sender = _sender(account)
+        self._server = _server(account)
+        self._connections = Connections(
+            self._connect, limit=int(account.number("connections")), idle=account.number("idle")
+        )
+
+    @property
+    def account(self) -> Account:
+        return self._account
+
+    async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        """Send each message in a transaction of its own, side by side over the connections."""
+        if len(messages) == 1:
+            return (await self._send(messages[0]),)
+        return await asyncio.gather(*map(self._send, messages))
+
+    async def close(self) -> None:
+        await self._connections.close()
+
+    async def check(self) -> str:
+        """Connect, say hello, sign in and NOOP, over a connection of its own."""
+        where = f"{self._server.host}:{self._server.port}"
+        try:
+            async with asyncio.timeout(self._account.timeout):
+                session = await self._connect()
+                try:
+                    answer = await session.command(b"NOOP\r\n")
+                finally:
+                    session.quit()
+        except TimeoutError:
+            raise ProviderCheckError(
+                f"{where} did not answer within {self._account.timeout:g} s: check host, port, "
+                "security and the firewall"
+            ) from None
+        except NotConnected as error:
+            raise ProviderCheckError(str(error)) from None
+        except (ConnectionLost, MalformedReply):
+            raise ProviderCheckError(f"{where} broke the connection off after sign-in") from None
+        if not answer.positive:
+            raise ProviderCheckError(f"{where} answered {answer.codes} to NOOP")
+        return ", ".join(
+            (
+                f"{where} answers",
+                session.tls_version() or "no encryption",
+                "signed in" if self._server.username else "no sign-in",
+            )
+        )
+
+    async def _connect(self) -> Session:
+        return await connect(self._server)
+
+    async def _send(self, message: Message) -> Outcome:
+        try:
+            transaction = self._transaction(message)
+        except AddressError as error:
+            return Permanent(Reason.ADDRESS_INVALID, detail=str(error))
+        try:
+            async with asyncio.timeout(self._account.timeout):
+                return await self._deliver(transaction)
+        except TimeoutError:
+            return transaction.timed_out()
+        except NotConnected as error:
+            return error.outcome
+
+    def _transaction(self, message: Message) -> Transaction:
+        content = message.content
+        if not isinstance(content, EmailContent):
+            raise TypeError(f"smtp sends email, not {type(content).__name__}")
+        recipient = Mailbox("", wire_address(message.address))
+        message_id = f"{message.delivery_id}@{self._sender.domain}"
+        data = compose(
+            content,
+            sender=self._sender,
+            recipient=recipient,
+            message_id=message_id,
+            date=datetime.now(UTC),
+            extra_headers=_HEADERS,
+        )
+        return Transaction(self._sender.address, recipient.address, data, message_id)
+
+    async def _deliver(self, transaction: Transaction) -> Outcome:
+        """Over a kept connection, or a new one; a kept one found dead is replaced once."""
+        async with self._connections.slots:
+            transaction.stage = Stage.CONNECT
+            session = await self._connections.take()
+            try:
+                return await transaction.run(session)
+            except StaleSession:
+                session = await self._connections.replace(session)
+                return await transaction.run(session)
+            finally:
+                self._connections.give_back(session)
+
+
+def _sender(account: Account) -> Mailbox:
+    try:
+        return parse_mailbox(account.text("from"))
+    except AddressError as error:
+        raise ProviderCheckError(
+            f"account {account.name}: from is {error}; it should look like Shop <shop@example.com>"
+        ) from None
+
+
+def _server(account: Account) -> Server:
+    for name, allowed in (("host", _HOST), ("hello", _HELLO)):
+        if not allowed.fullmatch(account.text(name)):
+            raise ProviderCheckError(f"account {account.name}: {name} is not a host name")
+    security = account.text("security")
+    return Server(
+        host=account.text("host"),
+        port=int(account.number("port")),
+        tls=None if security == "none" else _tls(account),
+        tls_first=security == "tls",
+        username=account.text("username"),
+        password=account.text("password"),
+        hello=account.text("hello"),
+    )
+
+
+def _tls(account: Account) -> ssl.SSLContext:
+    """Verification of certificate and host name is on, and cannot be turned off."""
+    ca_file = account.text("ca_file")
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:
+        raise ProviderCheckError(
+            f"account {account.name}: ca_file {ca_file} cannot be used: {error.strerror or error}"
+        ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

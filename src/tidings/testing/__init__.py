@@ -1,0 +1,1 @@
+"""What tests and plug-in authors share."""
