@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -26,15 +27,19 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    embedded = EmbeddedServer(tmp_path_factory.mktemp("pg") / "data")
-    embedded.start()
-    try:
-        asyncio.run(embedded.ensure_database())
-        asyncio.run(migrate(embedded.url))
-        yield embedded
-    finally:
-        embedded.stop()
+def server() -> Iterator[EmbeddedServer]:
+    # Not below pytest's own directory: other runs clean that up, and a socket's path must be short.
+    with tempfile.TemporaryDirectory(
+        prefix="tidings-test-", ignore_cleanup_errors=True
+    ) as directory:
+        embedded = EmbeddedServer(Path(directory) / "pg")
+        embedded.start()
+        try:
+            asyncio.run(embedded.ensure_database())
+            asyncio.run(migrate(embedded.url))
+            yield embedded
+        finally:
+            embedded.stop()
 
 
 @pytest.fixture

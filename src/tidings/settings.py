@@ -6,7 +6,7 @@ file is `tidings.toml` in the working directory, or what `TIDINGS_CONFIG` names.
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -116,6 +116,10 @@ class AccountSettings(BaseModel):
     def values(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
 
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        # Which fields are secret only the provider's manifest knows, so none is shown.
+        return [("provider", self.provider), ("channels", self.channels), ("timeout", self.timeout)]
+
 
 class Settings(BaseSettings):
     """All settings. Names of environment variables: TIDINGS_ and the name, `__` between the levels."""
@@ -187,8 +191,8 @@ def config_file() -> Path:
 
 def load(**overrides: Any) -> Settings:
     """Read the settings. Raises SettingsError with all that is wrong, one line each."""
-    if "TIDINGS_CONFIG" in os.environ and not config_file().is_file():
-        raise SettingsError(f"TIDINGS_CONFIG names {config_file()}, which is not a file")
+    if "TIDINGS_CONFIG" in os.environ and not config_file().exists():
+        raise SettingsError(f"TIDINGS_CONFIG names {config_file()}, which does not exist")
     _refuse_unknown_variables()
     try:
         settings = Settings(**overrides)

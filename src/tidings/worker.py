@@ -10,7 +10,7 @@ from tidings.delivery.pump import Pump
 from tidings.queue.postgres import WAKE_CHANNEL
 from tidings.settings import RetentionSettings
 from tidings.store import idempotency, outbox, upkeep
-from tidings.store.database import UNAVAILABLE, Pool
+from tidings.store.database import UNAVAILABLE, Pool, borrow
 from tidings.store.listener import Listener
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -53,7 +53,7 @@ class Worker:
         """What needs doing now and then; every worker does it, and it does not matter who is first."""
         while True:
             try:
-                async with self.pool.acquire() as connection:
+                async with borrow(self.pool) as connection:
                     await upkeep.ensure_partitions(connection)
                     await idempotency.forget(connection, self.retention.idempotency)
                     await outbox.trim(connection, self.retention.outbox)

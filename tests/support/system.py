@@ -55,11 +55,12 @@ class System:
         dsn: str,
         directory: Path,
         *,
-        worker: bool = True,
+        working: bool = True,
         checkpoint: Callable[[str], None] = pass_by,
         **options: Any,
     ) -> AsyncIterator["System"]:
         """options: settings, as in the file."""
+        options.setdefault("log", {"level": "warning"})
         settings = Settings(data_dir=directory, **options)
         laid = foundation.lay(settings, dsn, "test")
         async with connection_to(dsn, "test") as connection:
@@ -74,7 +75,7 @@ class System:
         client = ClientBuilder().no_proxy().build()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(run_api(laid, stop, listening=listening, checkpoint=checkpoint))
-            if worker:
+            if working:
                 opened = await open_worker(laid, CollectorRegistry(), checkpoint=checkpoint)
                 tasks.create_task(opened.run(stop))
             system = cls(f"http://127.0.0.1:{port}", keys, dsn, client, settings)

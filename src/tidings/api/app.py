@@ -21,18 +21,19 @@ def create_app(parts: Parts) -> FastAPI:
         version=__version__,
         summary="One HTTP call, delivered over the right channel, and known.",
         separate_input_output_schemas=False,
+        redirect_slashes=False,
     )
     app.state.parts = parts
     app.add_route("/notifications/send", sending.send, methods=["POST"], include_in_schema=False)
     app.add_route("/notifications/bulk", sending.bulk, methods=["POST"], include_in_schema=False)
     for module in (notifications, templates, users, outbox, operations):
         app.include_router(module.router)
-    problems.install(app, parts.metrics)
     app.add_middleware(
         BodyLimit,
         default=parts.settings.max_body,
         limits={"/notifications/bulk": parts.settings.max_bulk_body},
     )
+    problems.install(app, parts.metrics)  # the last, so that it is around all
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

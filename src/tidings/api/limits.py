@@ -3,6 +3,10 @@
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+# A client that is still sending when the connection is closed may never see the answer. So what is
+# refused is read and dropped first, up to so many bytes.
+_DROPPED = 64 * 2**20
+
 
 class BodyLimit:
     """ASGI middleware. limits: bytes for some paths; default: for all the others."""
@@ -17,24 +21,41 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         limit = self._limits.get(scope["path"], self._default)
-        declared = next(
-            (value for name, value in scope["headers"] if name == b"content-length"), b""
-        )
+        declared = _header(scope, b"content-length")
         refused = declared.isdigit() and int(declared) > limit
+        # Such a client waits for our word before it sends, so there is nothing to drop.
+        waits = _header(scope, b"expect").lower() == b"100-continue"
         seen = 0
 
         async def limited() -> Message:
             nonlocal seen
             # Raised from within the route, where the problem handlers catch it.
             if refused:
+                if not waits:
+                    await _drop(receive)
                 raise _too_large(limit)
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > limit:
+                if message.get("more_body", False):
+                    await _drop(receive)
                 raise _too_large(limit)
             return message
 
         await self._app(scope, limited, send)
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes:
+    return next((value for name, value in scope["headers"] if name == wanted), b"")
+
+
+async def _drop(receive: Receive) -> None:
+    dropped = 0
+    while dropped < _DROPPED:
+        message = await receive()
+        dropped += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
 
 
 def _too_large(limit: int) -> HTTPException:

@@ -1,8 +1,7 @@
 """What goes wrong, as RFC 9457 problem details with stable codes."""
 
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -12,7 +11,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidings.intake.refusals import Refusal, RefusalCode
 from tidings.metrics import Metrics
@@ -72,14 +73,21 @@ class ProblemDetails(BaseModel):
     errors: list[FieldError] | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Problem(Exception):
     """Raised by routes, answered by the handlers below."""
 
-    code: Code
-    detail: str
-    errors: Sequence[FieldError] = ()
-    headers: Mapping[str, str] | None = None
+    def __init__(
+        self,
+        code: Code,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
 
     def document(self) -> dict[str, Any]:
         document: dict[str, Any] = {
@@ -121,6 +129,24 @@ def of_validation(error: ValidationError | RequestValidationError) -> Problem:
     return Problem(Code.INVALID_REQUEST, detail, errors[:50])
 
 
+def _of_body(request: Request, error: RequestValidationError) -> Problem | None:
+    """The problem of a body that is no JSON at all; None where it is and something in it is wrong."""
+    for one in error.errors():
+        if one["type"] == "json_invalid":
+            why = one["ctx"]["error"]
+            return Problem(Code.MALFORMED_JSON, f"The body is not valid JSON: {why}.")
+        if tuple(one["loc"]) == ("body",) and one["type"] == "missing":
+            return Problem(Code.MALFORMED_JSON, "The body is empty; it must be a JSON object.")
+        if tuple(one["loc"]) == ("body",) and not _says_json(request):
+            return Problem(Code.MALFORMED_JSON, "Send the header `Content-Type: application/json`.")
+    return None
+
+
+def _says_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind.startswith("application/") and kind.endswith(("/json", "+json"))
+
+
 def _path(location: Sequence[str | int]) -> str:
     parts = [str(part) for part in location]
     if parts and parts[0] in {"body", "query", "path", "header"}:
@@ -140,10 +166,8 @@ def install(app: FastAPI, metrics: Metrics) -> None:
         return answer(problem)
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> Response:
-        if any(one["type"] == "json_invalid" for one in error.errors()):
-            return answer(Problem(Code.MALFORMED_JSON, "The body is not valid JSON."))
-        return answer(of_validation(error))
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        return answer(_of_body(request, error) or of_validation(error))
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> Response:
@@ -159,9 +183,37 @@ def install(app: FastAPI, metrics: Metrics) -> None:
     for kind in UNAVAILABLE:
         app.add_exception_handler(kind, _unavailable)
 
-    @app.exception_handler(Exception)
-    async def _internal(_: Request, error: Exception) -> Response:
-        # The frames only: the text of an error may hold what was in the request.
-        frames = traceback.format_tb(error.__traceback__)
-        log.error("request.failed", error=type(error).__name__, frames="".join(frames))
-        return answer(Problem(Code.INTERNAL_ERROR, "The error was logged."))
+    app.add_middleware(LastResort, answer=answer)
+
+
+class LastResort:
+    """ASGI middleware around all: what nobody handled is logged without its text and answered.
+
+    Starlette's own last resort raises the error again after its answer, and the server then logs the
+    text of it, which may hold what was in the request.
+    """
+
+    def __init__(self, app: ASGIApp, answer: Callable[[Problem], Response]) -> None:
+        self._app = app
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except ClientDisconnect:
+            log.info("request.abandoned")
+        except Exception as error:  # noqa: BLE001 - the last place where a request's error can be met
+            frames = traceback.format_tb(error.__traceback__)
+            log.error(  # noqa: TRY400 - exception() would show the text of the error
+                "request.failed", error=type(error).__name__, frames="".join(frames)
+            )
+            if not started:
+                response = self._answer(Problem(Code.INTERNAL_ERROR, "The error was logged."))
+                await response(scope, receive, send)

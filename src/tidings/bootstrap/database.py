@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from tidings.bootstrap.foundation import embedded_directory
+from tidings.bootstrap.places import embedded_directory
 from tidings.settings import Settings
 from tidings.store.embedded import EmbeddedServer
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidings import logs
+from tidings.bootstrap.places import development_key_file, keyring_file
 from tidings.domain.provider import Account
 from tidings.providers.accounts import build_accounts
 from tidings.providers.catalogue import MANIFESTS
-from tidings.settings import Settings, SettingsError
+from tidings.settings import Settings
 from tidings.store import api_keys
 from tidings.store.api_keys import Role
 from tidings.store.database import Connection, open_pool
@@ -36,33 +37,11 @@ class Foundation:
     accounts: list[Account]
 
 
-def embedded_directory(settings: Settings) -> Path:
-    return settings.data_dir / "postgres"
-
-
-def development_key_file(settings: Settings) -> Path:
-    return settings.data_dir / "api_key"
-
-
 def lay(settings: Settings, dsn: str, process: str) -> Foundation:
     """Logs, keys and accounts. Raises SettingsError and KeyRingError."""
     logs.configure(format=settings.log.format, level=settings.log.level, process=process)
     accounts = build_accounts(settings, MANIFESTS)
     return Foundation(settings, dsn, open_keyring(settings), accounts)
-
-
-def keyring_file(settings: Settings) -> Path | None:
-    """Where the key ring is kept; None when it comes from the environment."""
-    if settings.keyring is not None:
-        return None
-    if settings.keyring_file is not None:
-        return settings.keyring_file
-    if settings.development:
-        return settings.data_dir / "keyring.json"
-    raise SettingsError(
-        "production needs a key ring: set TIDINGS_KEYRING_FILE to a file made by `tidings keyring new`, "
-        "or TIDINGS_KEYRING to its content"
-    )
 
 
 def open_keyring(settings: Settings) -> KeyRing:

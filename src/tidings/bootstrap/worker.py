@@ -18,7 +18,7 @@ from tidings.providers.guard import Guard, read_allowed
 from tidings.providers.guarded import GuardedHttp
 from tidings.providers.http import HttpClient
 from tidings.store import inbox, outbox
-from tidings.store.database import Pool, open_pool
+from tidings.store.database import Pool, borrow, open_pool
 from tidings.store.keyring import KeyRing
 from tidings.worker import Worker
 
@@ -29,14 +29,14 @@ async def open_worker(
     """A worker ready to run."""
     settings = foundation.settings
     pool = await open_pool(foundation.dsn, size=settings.database_pool, name="worker", hot=True)
-    async with pool.acquire() as connection:
+    async with borrow(pool) as connection:
         await check_keyring(connection, foundation.keyring)
     accounts = open_accounts(foundation, pool)
     pump = Pump(
         pool=pool,
         keyring=foundation.keyring,
         accounts=accounts,
-        templates=CompiledTemplates(pool),
+        templates=CompiledTemplates(),
         policy=RetryPolicy(**settings.retry.model_dump()),
         settings=settings.worker,
         metrics=Metrics(registry),
@@ -74,7 +74,8 @@ def _store_in_app(pool: Pool, keyring: KeyRing) -> Callable[[Sequence[Message]],
             )
             for message in messages
         ]
-        await inbox.add(pool, entries, keyring)
+        async with borrow(pool) as connection:
+            await inbox.add(connection, entries, keyring)
 
     return store
 
@@ -92,6 +93,7 @@ def _store_outbox(
             )
             for message in messages
         ]
-        await outbox.add(pool, kept, keyring)
+        async with borrow(pool) as connection:
+            await outbox.add(connection, kept, keyring)
 
     return store

@@ -1,6 +1,7 @@
 """Calls to providers: each in a task of its own, many at a time, none beyond its time-out."""
 
 import asyncio
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -103,9 +104,13 @@ class Caller:
                 raise ValueError(f"{len(outcomes)} outcomes for {len(batch)} messages")  # noqa: TRY301
         except asyncio.CancelledError:
             outcomes = [Unknown(Reason.TIMED_OUT)] * len(batch)
-        except Exception as error:
-            log.exception(
-                "provider.failed", account=chosen.account.name, error=type(error).__name__
+        except Exception as error:  # noqa: BLE001 - whatever it is, the call may have been made
+            # The frames only: the text of an error may hold an address or what was to be sent.
+            log.error(  # noqa: TRY400
+                "provider.failed",
+                account=chosen.account.name,
+                error=type(error).__name__,
+                frames="".join(traceback.format_tb(error.__traceback__)),
             )
             outcomes = [Unknown(Reason.PROVIDER_FAILED, type(error).__name__)] * len(batch)
         self._metrics.attempt_seconds.labels(chosen.manifest.name).observe(

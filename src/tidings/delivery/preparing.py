@@ -15,7 +15,7 @@ from tidings.rendering.compiled import Render, compile_content
 from tidings.rendering.context import context_of
 from tidings.rendering.engine import RenderingError
 from tidings.store import templates
-from tidings.store.database import Pool
+from tidings.store.database import Connection
 from tidings.store.deliveries import Work
 
 Compiled = Mapping[Channel, Render]
@@ -24,17 +24,16 @@ Compiled = Mapping[Channel, Render]
 class CompiledTemplates:
     """Template versions, compiled once per process; they never change, so nothing invalidates them."""
 
-    def __init__(self, pool: Pool, limit: int = 2_000) -> None:
-        self._pool = pool
+    def __init__(self, limit: int = 2_000) -> None:
         self._limit = limit
         self._known: OrderedDict[tuple[str, int], Compiled] = OrderedDict()
 
-    async def load(self, wanted: Iterable[tuple[str, int]]) -> None:
+    async def load(self, connection: Connection, wanted: Iterable[tuple[str, int]]) -> None:
         """Make these known, with one query for all that are not."""
         missing = set(wanted) - self._known.keys()
         if not missing:
             return
-        for key, version in (await templates.versions(self._pool, missing)).items():
+        for key, version in (await templates.versions(connection, missing)).items():
             self._known[key] = _compile(version)
         while len(self._known) > self._limit:
             self._known.popitem(last=False)

@@ -16,7 +16,6 @@ import structlog
 from tidings.delivery.calling import Accounts, Caller, OpenAccount
 from tidings.delivery.preparing import CompiledTemplates, prepare
 from tidings.delivery.settling import Held, Settlement, Try, settle
-from tidings.domain import ids
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.messages import Message
 from tidings.domain.outcomes import OUTCOME_WORDS, Accepted, Unknown
@@ -24,10 +23,10 @@ from tidings.domain.reasons import Reason
 from tidings.domain.retry import Decision, Retry, RetryPolicy, Settle, decide
 from tidings.metrics import Metrics
 from tidings.queue import postgres as queue
-from tidings.queue.postgres import Claimed
+from tidings.queue.postgres import Claimed, Hold
 from tidings.settings import WorkerSettings
 from tidings.store import deliveries
-from tidings.store.database import UNAVAILABLE, Pool
+from tidings.store.database import UNAVAILABLE, Pool, borrow
 from tidings.store.keyring import KeyRing
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -63,7 +62,7 @@ class Pump:
         self._metrics = metrics
         self._new_lease = new_lease
         self._checkpoint = checkpoint
-        self._held: dict[UUID, Held] = {}
+        self._held: set[Hold] = set()
         self._settlements: list[Settlement] = []
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
@@ -121,7 +120,7 @@ class Pump:
         return max(1, min(self._settings.concurrency, self._settings.claim_batch) // 8)
 
     async def _claim(self, limit: int) -> list[Claimed]:
-        async with self._pool.acquire() as connection:
+        async with borrow(self._pool) as connection:
             claimed = await queue.claim(
                 connection, lease=self._new_lease(), limit=limit, seconds=self._settings.lease
             )
@@ -130,7 +129,7 @@ class Pump:
         return claimed
 
     async def _idle(self) -> None:
-        async with self._pool.acquire() as connection:
+        async with borrow(self._pool) as connection:
             due = await queue.next_due(connection)
         wait = self._settings.poll if due is None else min(self._settings.poll, max(due, 0.01))
         try:
@@ -142,17 +141,22 @@ class Pump:
         """Render what was claimed, store that its calls begin, and begin them."""
         ready: list[tuple[Held, OpenAccount, Message]] = []
         try:
-            loaded = await deliveries.load(
-                self._pool,
-                [(one.notification_id, one.delivery_id) for one in claimed],
-                self._keyring,
-            )
-            await self._templates.load(
-                (work.template_id, work.template_version) for work in loaded.values()
-            )
-            for number, claim in enumerate(claimed):
+            async with borrow(self._pool) as connection:
+                loaded = await deliveries.load(
+                    connection,
+                    [(one.notification_id, one.delivery_id) for one in claimed],
+                    self._keyring,
+                )
+                if orphans := [one.hold for one in claimed if one.delivery_id not in loaded]:
+                    log.error("queue.orphans", entries=len(orphans))  # their partition was dropped
+                    await queue.finish(connection, orphans)
+                await self._templates.load(
+                    connection,
+                    ((work.template_id, work.template_version) for work in loaded.values()),
+                )
+            for number, claim in enumerate(one for one in claimed if one.delivery_id in loaded):
                 held = Held(claim, loaded[claim.delivery_id])
-                self._held[claim.delivery_id] = held
+                self._held.add(claim.hold)
                 if (prepared := self._prepare(held)) is not None:
                     ready.append((held, *prepared))
                 if number % _RENDER_SLICE == _RENDER_SLICE - 1:
@@ -206,16 +210,16 @@ class Pump:
         if self._stopping:
             await self._give_back([held for held, _, _ in ready])
             return
-        async with self._pool.acquire() as connection:
+        async with borrow(self._pool) as connection:
             mine = await queue.start(
                 connection,
-                [(held.claim.delivery_id, held.claim.lease) for held, _, _ in ready],
+                [held.claim.hold for held, _, _ in ready],
                 self._settings.lease,
             )
         self._checkpoint("started")
         batches: dict[str, tuple[OpenAccount, list[tuple[Held, Message]]]] = {}
         for held, chosen, message in ready:
-            if message.delivery_id not in mine:
+            if held.claim.hold not in mine:
                 self._drop(held)  # cancelled meanwhile, or taken over
             elif chosen.manifest.batch_size == 1:
                 self._caller.call(chosen, [(held, message)])
@@ -226,10 +230,8 @@ class Pump:
                 self._caller.call(chosen, batch[first : first + chosen.manifest.batch_size])
 
     async def _give_back(self, held: Sequence[Held]) -> None:
-        async with self._pool.acquire() as connection:
-            await queue.give_back(
-                connection, [(one.claim.delivery_id, one.claim.lease) for one in held]
-            )
+        async with borrow(self._pool) as connection:
+            await queue.give_back(connection, [one.claim.hold for one in held])
         for one in held:
             self._drop(one)
 
@@ -245,7 +247,7 @@ class Pump:
             self._policy,
             tried.outcome,
             attempt=tried.number,
-            started_at=held.work.send_at or ids.time_of(held.work.notification_id),
+            started_at=held.work.tries_from,
             now=tried.finished_at,
             jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
             confirms_delivery=chosen is not None and chosen.account.confirms_delivery,
@@ -270,7 +272,7 @@ class Pump:
         """Write a batch; over a restart of the database too, for the outcomes are known only here."""
         while True:
             try:
-                ours = await settle(self._pool, batch, self._keyring, _now())
+                ours = await settle(self._pool, batch, self._keyring, _now(), self._checkpoint)
                 break
             except UNAVAILABLE as error:
                 log.warning("database.unavailable", doing="settle", error=type(error).__name__)
@@ -284,7 +286,7 @@ class Pump:
         self._report(batch, ours)
 
     def _drop(self, held: Held) -> None:
-        self._held.pop(held.claim.delivery_id, None)
+        self._held.discard(held.claim.hold)
         if self._settings.concurrency - len(self._held) >= self._worthwhile:
             self._room.set()
 
@@ -292,11 +294,11 @@ class Pump:
         while True:
             await asyncio.sleep(self._settings.heartbeat)
             self._caller.cut_overdue()
-            held = [(one.claim.delivery_id, one.claim.lease) for one in self._held.values()]
+            held = list(self._held)
             if not held:
                 continue
             try:
-                async with self._pool.acquire() as connection:
+                async with borrow(self._pool) as connection:
                     await queue.renew(connection, held, self._settings.lease)
             except UNAVAILABLE as error:
                 log.warning("database.unavailable", doing="heartbeat", error=type(error).__name__)
@@ -325,9 +327,8 @@ class Pump:
             return
         self._metrics.settled.labels(held.work.channel, decision.status).inc()
         if one.tried and isinstance(one.tried.outcome, Accepted):
-            begin = held.work.send_at or ids.time_of(held.claim.notification_id)
             self._metrics.accept_to_send_seconds.labels(held.claim.priority.word).observe(
-                max(0.0, (one.tried.finished_at - begin).total_seconds())
+                max(0.0, (one.tried.finished_at - held.work.tries_from).total_seconds())
             )
         log.info(
             f"delivery.{decision.status}", account=one.tried.account if one.tried else None, **facts

@@ -1,6 +1,6 @@
 """Write what became of attempts: queue, delivery and attempt in one transaction, if the lease is ours."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,10 +8,10 @@ from tidings.domain.deliveries import FALLS_BACK, DeliveryStatus
 from tidings.domain.outcomes import Accepted, Outcome, Permanent
 from tidings.domain.retry import Decision, Retry, Settle
 from tidings.queue import postgres as queue
-from tidings.queue.postgres import Claimed, Postponed
+from tidings.queue.postgres import Claimed, Hold, Postponed
 from tidings.store import attempts, deliveries, people
 from tidings.store.attempts import AttemptRow
-from tidings.store.database import Connection, Pool
+from tidings.store.database import Connection, Pool, borrow
 from tidings.store.deliveries import Verdict, Work
 from tidings.store.keyring import KeyRing
 
@@ -46,14 +46,19 @@ class Settlement:
 
 
 async def settle(
-    pool: Pool, settlements: Sequence[Settlement], keyring: KeyRing, now: datetime
+    pool: Pool,
+    settlements: Sequence[Settlement],
+    keyring: KeyRing,
+    now: datetime,
+    checkpoint: Callable[[str], None],
 ) -> list[Settlement]:
     """Write all in one transaction; those that were still ours. The others came too late and changed
     nothing: whoever took over has recorded the call as unknown."""
     ordered = sorted(settlements, key=lambda one: one.held.claim.delivery_id)
-    async with pool.acquire() as connection, connection.transaction():
+    async with borrow(pool) as connection, connection.transaction():
         mine = await _release(connection, ordered)
-        ours = [one for one in ordered if one.held.claim.delivery_id in mine]
+        ours = [one for one in ordered if one.held.claim.hold in mine]
+        checkpoint("settling")
         if ours:
             await deliveries.settle(connection, [_verdict(one) for one in ours], now)
             if tried := [_attempt(one.held, one.tried) for one in ours if one.tried]:
@@ -63,18 +68,14 @@ async def settle(
     return ours
 
 
-async def _release(connection: Connection, settlements: Sequence[Settlement]) -> set[object]:
-    finished = [
-        (one.held.claim.delivery_id, one.held.claim.lease)
-        for one in settlements
-        if isinstance(one.decision, Settle)
-    ]
+async def _release(connection: Connection, settlements: Sequence[Settlement]) -> set[Hold]:
+    finished = [one.held.claim.hold for one in settlements if isinstance(one.decision, Settle)]
     postponed = [
-        Postponed(one.held.claim.delivery_id, one.held.claim.lease, _attempts(one), one.decision.at)
+        Postponed(*one.held.claim.hold, _attempts(one), one.decision.at)
         for one in settlements
         if isinstance(one.decision, Retry)
     ]
-    mine: set[object] = set()
+    mine: set[Hold] = set()
     if finished:
         mine |= await queue.finish(connection, finished)
     if postponed:

@@ -34,12 +34,14 @@ SIGNIFICANCE: tuple[DeliveryStatus, ...] = (
 _RANK = {status: rank for rank, status in enumerate(SIGNIFICANCE)}
 
 # With routing "fallback" the next channel is tried after these. Not after unknown: it may have arrived.
+# After expired it is, and finds itself expired: the expiry is the notification's.
 FALLS_BACK = frozenset(
     {
         DeliveryStatus.FAILED,
         DeliveryStatus.BOUNCED,
         DeliveryStatus.SUPPRESSED,
         DeliveryStatus.SKIPPED,
+        DeliveryStatus.EXPIRED,
     }
 )
 

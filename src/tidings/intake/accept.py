@@ -18,7 +18,7 @@ from tidings.intake.request import Recipient, SendRequest
 from tidings.metrics import Metrics
 from tidings.queue import postgres as queue
 from tidings.store import deliveries, idempotency, notifications, people
-from tidings.store.database import Connection, Pool
+from tidings.store.database import Connection, Pool, borrow
 from tidings.store.deliveries import NewDelivery
 from tidings.store.idempotency import KeyClaim
 from tidings.store.keyring import KeyRing
@@ -109,8 +109,10 @@ class Intake:
             template_id: await self._templates.find(template_id)
             for template_id in {submission.request.template_id for submission in batch}
         }
-        async with self._pool.acquire() as connection:
-            drafts = await self._draft(connection, batch, templates)
+        async with borrow(self._pool) as connection:
+            drafts = await self._recall(
+                connection, batch, await self._draft(connection, batch, templates)
+            )
             results = await self._store(connection, drafts)
             self._checkpoint("accepted")
             await queue.wake(connection)
@@ -157,16 +159,17 @@ class Intake:
     async def _suppressed(
         self, connection: Connection, addresses: Sequence[Mapping[Channel, Sequence[str]]]
     ) -> set[tuple[Channel, str]]:
-        by_hash = {
-            (channel, self._keyring.address_hash(channel, address)): (channel, address)
+        # By address, not by hash: spellings that differ in case have one hash and are all suppressed.
+        hashes = {
+            (channel, address): (channel, self._keyring.address_hash(channel, address))
             for reached in addresses
             for channel, listed in reached.items()
             for address in listed
         }
-        if not by_hash:
+        if not hashes:
             return set()
-        found = await people.suppressed_among(connection, by_hash.keys())
-        return {by_hash[key] for key in found}
+        found = await people.suppressed_among(connection, set(hashes.values()))
+        return {reached for reached, digest in hashes.items() if digest in found}
 
     def _draft_one(
         self,
@@ -239,8 +242,28 @@ class Intake:
             },
         )
 
+    async def _recall(
+        self,
+        connection: Connection,
+        batch: Sequence[Submission],
+        drafts: Sequence[_Draft | Refusal],
+    ) -> Sequence[_Draft | Result]:
+        """What would be refused now, as expired for instance, may be a request that was accepted before."""
+        doubtful = {
+            (submission.api_key_id, key)
+            for submission, draft in zip(batch, drafts, strict=True)
+            if isinstance(draft, Refusal) and (key := submission.request.idempotency_key)
+        }
+        if not doubtful:
+            return drafts
+        held = await idempotency.holders(connection, doubtful)
+        return [
+            draft if isinstance(draft, _Draft) else _recalled(submission, draft, held)
+            for submission, draft in zip(batch, drafts, strict=True)
+        ]
+
     async def _store(
-        self, connection: Connection, drafts: Sequence[_Draft | Refusal]
+        self, connection: Connection, drafts: Sequence[_Draft | Result]
     ) -> list[Result]:
         async with connection.transaction():
             results = await self._claim_keys(connection, drafts)
@@ -264,7 +287,7 @@ class Intake:
         return results
 
     async def _claim_keys(
-        self, connection: Connection, drafts: Sequence[_Draft | Refusal]
+        self, connection: Connection, drafts: Sequence[_Draft | Result]
     ) -> list[Result]:
         """Who gets to be stored: of several with the same idempotency key, the first."""
         claims: dict[tuple[UUID, str], KeyClaim] = {}
@@ -275,15 +298,13 @@ class Intake:
                 )
                 claims.setdefault((claim.api_key_id, key), claim)
         holders = await idempotency.claim(connection, list(claims.values())) if claims else {}
-        return [
-            draft if isinstance(draft, Refusal) else _result(draft, holders) for draft in drafts
-        ]
+        return [_result(draft, holders) if isinstance(draft, _Draft) else draft for draft in drafts]
 
-    def _report(self, drafts: Sequence[_Draft | Refusal], results: Sequence[Result]) -> None:
+    def _report(self, drafts: Sequence[_Draft | Result], results: Sequence[Result]) -> None:
         for draft, result in zip(drafts, results, strict=True):
-            if isinstance(result, Refusal) or isinstance(draft, Refusal):
+            if isinstance(result, Refusal):
                 continue
-            if result.repeated:
+            if result.repeated or not isinstance(draft, _Draft):
                 log.info("notification.repeated", notification_id=str(result.notification_id))
                 continue
             self._metrics.accepted.labels(draft.row.priority.word).inc()
@@ -320,6 +341,15 @@ def _unreachable(planned: Sequence[PlannedDelivery]) -> Refusal:
         f"The recipient cannot be reached ({why or 'no channel that the template has'}).",
         "recipient",
     )
+
+
+def _recalled(
+    submission: Submission, refusal: Refusal, held: Mapping[tuple[UUID, str], KeyClaim]
+) -> Result:
+    holder = held.get((submission.api_key_id, submission.request.idempotency_key or ""))
+    if holder is None or holder.fingerprint != submission.fingerprint:
+        return refusal
+    return Receipt(holder.notification_id, repeated=True)
 
 
 def _result(draft: _Draft, holders: Mapping[tuple[UUID, str], KeyClaim]) -> Result:

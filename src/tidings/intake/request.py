@@ -4,12 +4,12 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 
-import orjson
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     field_validator,
@@ -17,12 +17,17 @@ from pydantic import (
 )
 
 from tidings.domain.channels import Channel
+from tidings.domain.documents import check_document
 from tidings.domain.planning import OnUnknown, Routing
 from tidings.domain.priorities import PriorityWord
 
 # The plain shape of nearly all addresses; only what differs is worth the library's 20 µs.
 _PLAIN_EMAIL = re.compile(
     r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}"
+)
+# RFC 3339, 5.6: date-time.
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 # PostgreSQL's text holds no NUL, and a control character in a name only serves to confuse a log.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -45,14 +50,15 @@ def _email(value: str) -> str:
         raise ValueError("not a valid email address") from None
 
 
-def _storable(value: dict[str, Any]) -> dict[str, Any]:
-    """Refuses what JSON allows and we could only store changed: integers over 64 bits, deep nesting."""
-    try:
-        orjson.dumps(value)
-    except TypeError:
-        raise ValueError(
-            "integers must fit 64 bits (send longer ones as strings), and nesting must stay below 200"
-        ) from None
+def _document(value: dict[str, Any]) -> dict[str, Any]:
+    check_document(value)
+    return value
+
+
+def _rfc3339(value: object) -> object:
+    # Left alone, pydantic takes numbers for seconds, and guesses at their unit.
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise ValueError("must be a time as in RFC 3339, such as 2030-01-31T09:30:00Z")
     return value
 
 
@@ -63,7 +69,23 @@ TemplateId = Annotated[
 Email = Annotated[str, Field(max_length=320), AfterValidator(_email)]
 Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$")]
 """E.164: a plus sign, the country, the number."""
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
+"""A point in time as RFC 3339 text, with its offset from UTC."""
+Document = Annotated[dict[str, Any], AfterValidator(_document)]
+"""Any JSON object that can be kept unchanged."""
+Address = Annotated[str, Field(min_length=1, max_length=4_096), AfterValidator(_no_control)]
+"""Of any channel; the longest are push tokens."""
 WebUrl = Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\s\x00-\x1f\x7f]+$")]
+
+
+def as_stored(channel: Channel, address: str) -> str:
+    """The address in the form in which a request with it was stored."""
+    if channel is not Channel.EMAIL:
+        return address
+    try:
+        return _email(address)
+    except ValueError:
+        return address
 
 
 class Wire(BaseModel):
@@ -76,14 +98,15 @@ class Recipient(Wire):
     user_id: Name | None = None
     email: Email | None = None
     phone: Phone | None = None
-    push_tokens: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=4_096)]], Field(max_length=100)
-    ] = []
+    push_tokens: Annotated[list[Address], Field(max_length=100)] = []
     webhook_url: WebUrl | None = None
     chat_url: (
         Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_no_control)] | None
     ) = None
-    locale: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")] | None = None
+    locale: (
+        Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")]
+        | None
+    ) = None
     timezone: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")] | None = None
 
 
@@ -93,12 +116,12 @@ class SendRequest(Wire):
     template_id: TemplateId
     recipient: Recipient
     channel_preferences: Annotated[list[Channel], Field(min_length=1, max_length=6)] | None = None
-    data: Annotated[dict[str, Any], AfterValidator(_storable)] = Field(default_factory=dict)
+    data: Document = Field(default_factory=dict)
     priority: PriorityWord = "medium"
     correlation_id: Name | None = None
     routing: Routing = "all"
-    send_at: AwareDatetime | None = None
-    expires_at: AwareDatetime | None = None
+    send_at: Moment | None = None
+    expires_at: Moment | None = None
     collapse_key: Name | None = None
     idempotency_key: Name | None = None
     on_unknown: OnUnknown | None = None

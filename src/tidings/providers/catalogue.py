@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from tidings.domain.provider import Account, Manifest, Provider, ProviderCheckError
+from tidings.domain.provider import Account, Manifest, Provider
 from tidings.providers.http import Http
 from tidings.providers.inapp.manifest import MANIFEST as INAPP
 from tidings.providers.inapp.send import inapp_provider
@@ -15,7 +15,6 @@ from tidings.providers.smtp.send import SmtpProvider
 from tidings.providers.storing import Store
 from tidings.providers.webhook.manifest import MANIFEST as WEBHOOK
 from tidings.providers.webhook.send import WebhookProvider
-from tidings.settings import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,4 @@ MANIFESTS: Mapping[str, Manifest] = {name: manifest for name, (manifest, _) in C
 def provider_of(account: Account, ports: Ports) -> Provider:
     """The provider of a validated account. Raises SettingsError for values that cannot work together."""
     _, factory = CATALOGUE[account.provider]
-    try:
-        return factory(account, ports)
-    except ProviderCheckError as error:
-        raise SettingsError(str(error)) from None
+    return factory(account, ports)

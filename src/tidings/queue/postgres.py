@@ -17,6 +17,10 @@ from tidings.domain.priorities import Priority
 
 WAKE_CHANNEL = "tidings_queue"
 
+Hold = tuple[UUID, UUID]
+"""What a worker holds: a delivery, under a lease. One process can hold the same delivery twice, when it
+claims again what it was too slow with; only the lease tells the two apart."""
+
 # asyncpg's Connection, Pool and PoolConnectionProxy share these methods but no type.
 Connection = Any
 
@@ -43,6 +47,10 @@ class Claimed:
     attempts: int
     started_at: datetime | None
     rescued: bool
+
+    @property
+    def hold(self) -> Hold:
+        return self.delivery_id, self.lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,63 +125,63 @@ async def claim(
     ]
 
 
-async def start(
-    connection: Connection, claimed: Sequence[tuple[UUID, UUID]], seconds: float
-) -> set[UUID]:
+async def start(connection: Connection, claimed: Sequence[Hold], seconds: float) -> set[Hold]:
     """Store the intent to call the provider, before the call; which (delivery, lease) are still ours."""
     rows = await connection.fetch(
         """UPDATE queue q SET started_at = clock_timestamp(), due_at = now() + make_interval(secs => $3)
            FROM unnest($1::uuid[], $2::uuid[]) AS c (delivery_id, lease)
-           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease RETURNING q.delivery_id""",
+           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease
+           RETURNING c.delivery_id, c.lease""",
         [delivery_id for delivery_id, _ in claimed],
         [lease for _, lease in claimed],
         seconds,
     )
-    return {row["delivery_id"] for row in rows}
+    return {(row["delivery_id"], row["lease"]) for row in rows}
 
 
-async def renew(
-    connection: Connection, held: Sequence[tuple[UUID, UUID]], seconds: float
-) -> set[UUID]:
+async def renew(connection: Connection, held: Sequence[Hold], seconds: float) -> set[Hold]:
     """Heartbeat: extend the leases; which are still ours."""
     rows = await connection.fetch(
         """UPDATE queue q SET due_at = now() + make_interval(secs => $3)
            FROM unnest($1::uuid[], $2::uuid[]) AS c (delivery_id, lease)
-           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease RETURNING q.delivery_id""",
+           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease
+           RETURNING c.delivery_id, c.lease""",
         [delivery_id for delivery_id, _ in held],
         [lease for _, lease in held],
         seconds,
     )
-    return {row["delivery_id"] for row in rows}
+    return {(row["delivery_id"], row["lease"]) for row in rows}
 
 
-async def finish(connection: Connection, held: Sequence[tuple[UUID, UUID]]) -> set[UUID]:
+async def finish(connection: Connection, held: Sequence[Hold]) -> set[Hold]:
     """Remove what is done, if the lease is still ours; which were."""
     rows = await connection.fetch(
         """DELETE FROM queue q USING unnest($1::uuid[], $2::uuid[]) AS c (delivery_id, lease)
-           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease RETURNING q.delivery_id""",
+           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease
+           RETURNING c.delivery_id, c.lease""",
         [delivery_id for delivery_id, _ in held],
         [lease for _, lease in held],
     )
-    return {row["delivery_id"] for row in rows}
+    return {(row["delivery_id"], row["lease"]) for row in rows}
 
 
-async def postpone(connection: Connection, entries: Sequence[Postponed]) -> set[UUID]:
+async def postpone(connection: Connection, entries: Sequence[Postponed]) -> set[Hold]:
     """Put back for later, if the lease is still ours; which were."""
     rows = await connection.fetch(
         """UPDATE queue q SET lease = NULL, started_at = NULL, attempts = c.attempts, due_at = c.due_at
            FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::timestamptz[])
              AS c (delivery_id, lease, attempts, due_at)
-           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease RETURNING q.delivery_id""",
+           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease
+           RETURNING c.delivery_id, c.lease""",
         [entry.delivery_id for entry in entries],
         [entry.lease for entry in entries],
         [entry.attempts for entry in entries],
         [entry.due_at for entry in entries],
     )
-    return {row["delivery_id"] for row in rows}
+    return {(row["delivery_id"], row["lease"]) for row in rows}
 
 
-async def give_back(connection: Connection, held: Sequence[tuple[UUID, UUID]]) -> None:
+async def give_back(connection: Connection, held: Sequence[Hold]) -> None:
     """Release what was claimed but not started, as a stopping worker does."""
     await connection.execute(
         """UPDATE queue q SET lease = NULL, due_at = now()
@@ -188,8 +196,10 @@ async def withdraw(connection: Connection, notification_id: UUID) -> list[UUID]:
     """Remove a notification's entries whose call has not started; a worker that holds one finds its
     lease gone when it wants to start."""
     rows = await connection.fetch(
-        """DELETE FROM queue WHERE delivery_id BETWEEN $1 AND $2 AND started_at IS NULL RETURNING delivery_id""",
+        """DELETE FROM queue WHERE delivery_id BETWEEN $1 AND $2 AND notification_id = $3 AND started_at IS NULL
+           RETURNING delivery_id""",
         *ids.delivery_range(notification_id),
+        notification_id,  # the range of an id that is close to another's holds the other's entries
     )
     return [row["delivery_id"] for row in rows]
 

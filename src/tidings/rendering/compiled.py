@@ -17,7 +17,8 @@ from tidings.domain.messages import (
     SmsContent,
     WebhookContent,
 )
-from tidings.rendering.engine import Field
+from tidings.domain.reasons import Reason
+from tidings.rendering.engine import Field, RenderingError
 
 Context = Mapping[str, Any]
 Render = Callable[[Context], Content]
@@ -44,11 +45,23 @@ def _email(_: str, source: Source) -> Render:
         return EmailContent(
             subject=subject.line(context),
             html=rendered,
-            text=text.render(context) if text else get_text(rendered or "", _HTML_TO_TEXT),
+            text=text.render(context) if text else _text_of(rendered or ""),
             reply_to=reply_to.line(context) if reply_to else None,
         )
 
     return render
+
+
+def _text_of(html: str) -> str:
+    """The text of an HTML body. Raises RenderingError."""
+    try:
+        text: str = get_text(html, _HTML_TO_TEXT)
+    except Exception as error:  # noqa: BLE001 - the parser's errors are not documented, and HTML may be anything
+        raise RenderingError(
+            Reason.RENDERING_FAILED,
+            f"email.text: {type(error).__name__} while made from email.html",
+        ) from None
+    return text
 
 
 def _sms(_: str, source: Source) -> Render:

@@ -2,16 +2,31 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    model_validator,
+)
 
 from tidings.domain.channels import Channel
+from tidings.domain.documents import check_document, check_text
 
-Line = Annotated[str, Field(min_length=1, max_length=2_000)]
-Body = Annotated[str, Field(min_length=1, max_length=200_000)]
+
+def _payload(value: Any) -> Any:
+    check_document(value, nul=False)
+    return value
+
+
+Line = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(check_text)]
+Body = Annotated[str, Field(min_length=1, max_length=200_000), AfterValidator(check_text)]
+Payload = Annotated[JsonValue, AfterValidator(_payload)]
 
 
 class Source(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class EmailSource(Source):
@@ -50,7 +65,7 @@ class WebhookSource(Source):
     type: the event's name; the template's id without it."""
 
     type: Line | None = None
-    payload: JsonValue = None
+    payload: Payload = None
 
 
 class ChatSource(Source):

@@ -78,8 +78,10 @@ class ApiKeyCache:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._known: dict[bytes, ApiKey] = {}
+        self._changes = 0
 
     def forget(self, _payload: str) -> None:
+        self._changes += 1
         self._known.clear()
 
     async def find(self, secret: str) -> ApiKey | None:
@@ -88,6 +90,7 @@ class ApiKeyCache:
         digest = hash_of(secret)
         known = self._known.get(digest)
         if known is None:
+            changes = self._changes
             row = await self._pool.fetchrow(
                 """SELECT id, name, role, hint, created_at, revoked_at FROM api_keys
                    WHERE hash = $1 AND revoked_at IS NULL""",
@@ -95,7 +98,10 @@ class ApiKeyCache:
             )
             if row is None:
                 return None
-            known = self._known[digest] = _api_key(row)
+            known = _api_key(row)
+            # Revoked while we were reading? Then what we read must not be remembered.
+            if changes == self._changes:
+                self._known[digest] = known
         return known
 
 

@@ -1,5 +1,7 @@
 """Connections to PostgreSQL."""
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -22,6 +24,7 @@ UNAVAILABLE = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InternalClientError,  # asyncpg's state machine, when a connection ends between two queries
 )
 
 # Batches come as arrays, whose sizes the planner cannot know: left alone it may choose to scan a whole
@@ -37,7 +40,7 @@ async def open_pool(dsn: str, *, size: int, name: str, hot: bool = False) -> Poo
         min_size=1,
         max_size=size,
         init=prepare,
-        reset=_keep,
+        reset=_keep if hot else None,
         command_timeout=60,
         max_inactive_connection_lifetime=300,
         server_settings=settings,
@@ -56,4 +59,16 @@ def _dump(value: Any) -> str:
 
 
 async def _keep(_: Connection) -> None:
-    """No reset between uses: we leave nothing behind in a session, and it would cost a round trip."""
+    """No reset between uses: we leave nothing behind in a session, and it would cost a round trip. In
+    return, hot pools are used through borrow() alone."""
+
+
+@contextlib.asynccontextmanager
+async def borrow(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection of the pool; one that fails is not given to the next."""
+    async with pool.acquire() as connection:
+        try:
+            yield connection
+        except UNAVAILABLE:
+            connection.terminate()
+            raise

@@ -69,6 +69,12 @@ class Work:
     payload: Mapping[str, Any] = field(repr=False)
     unreadable: bool = False
 
+    @property
+    def tries_from(self) -> datetime:
+        """When trying to deliver begins: at the scheduled time, but not before acceptance."""
+        accepted_at = ids.time_of(self.notification_id)
+        return max(self.send_at, accepted_at) if self.send_at else accepted_at
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -71,14 +71,18 @@ class EmbeddedServer:
     def running(self) -> bool:
         """Whether a server works in this directory now."""
         pid = self._pid()
-        with contextlib.suppress(psutil.NoSuchProcess):
-            return pid is not None and psutil.Process(pid).name() == "postgres"
-        return False
+        return pid is not None and _alive(pid)
 
     def stop(self) -> None:
         """Stop the server in an orderly way; what is committed is safe in any case."""
-        if self._server is not None:
-            self._server.stop()
+        if self._server is None or not self.running():
+            return
+        subprocess.run(  # noqa: S603 - our own server's tool
+            [self._server.bin_path / "pg_ctl", "-D", self.directory, "-m", "fast", "-w", "stop"],
+            user=self._server.system_user,
+            check=True,
+            capture_output=True,
+        )
 
     async def ensure_database(self) -> None:
         """Create the database of Tidings where it is missing; safe in several processes at once."""
@@ -128,6 +132,43 @@ class EmbeddedServer:
             return None
 
     def _forget_dead_server(self) -> None:
-        """After a crash or reboot, the pid file may name a process that is not PostgreSQL any more."""
-        if self._pid() is not None and not self.running():
-            (self.directory / "postmaster.pid").unlink(missing_ok=True)
+        """After a crash or reboot, the pid file may name a process that is gone or not PostgreSQL.
+
+        The file is removed only when no backend of the dead server is left in the directory: they end by
+        themselves when their postmaster is gone, and two generations must never share the data.
+        """
+        if self._pid() is None or self.running():
+            return
+        deadline = time.monotonic() + _START_LIMIT
+        while self._backends():
+            if time.monotonic() > deadline:
+                raise self._not_started(
+                    "cannot start: processes of a dead server are still at work"
+                )
+            time.sleep(0.05)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        """Remove the lock files of a dead server: its own, and its socket's (named on lines 4 and 5)."""
+        pid_file = self.directory / "postmaster.pid"
+        lines = pid_file.read_text().splitlines()
+        if len(lines) > 4 and lines[4]:
+            (Path(lines[4]) / f".s.PGSQL.{lines[3]}.lock").unlink(missing_ok=True)
+        pid_file.unlink(missing_ok=True)
+
+    def _backends(self) -> list[int]:
+        return [
+            process.pid
+            for process in psutil.process_iter(["name", "cwd"])
+            if process.info["name"] == "postgres"
+            and process.info["cwd"] == str(self.directory)
+            and _alive(process.pid)
+        ]
+
+
+def _alive(pid: int) -> bool:
+    """A killed server stays a zombie where nobody reaps it, as in containers without an init."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        return process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE
+    return False

@@ -1,6 +1,6 @@
 """Idempotency keys: the same key and body give the same notification, under any concurrency."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -34,11 +34,18 @@ async def claim(
         [one.fingerprint for one in ordered],
         [one.notification_id for one in ordered],
     )
+    return await holders(connection, [(one.api_key_id, one.key) for one in ordered])
+
+
+async def holders(
+    connection: Connection, keys: Collection[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], KeyClaim]:
+    """Who holds these keys; those that are free are missing."""
     rows = await connection.fetch(
         """SELECT k.api_key_id, k.key, k.fingerprint, k.notification_id
            FROM unnest($1::uuid[], $2::text[]) AS c (api_key_id, key) JOIN idempotency_keys k USING (api_key_id, key)""",
-        [one.api_key_id for one in ordered],
-        [one.key for one in ordered],
+        [api_key_id for api_key_id, _ in keys],
+        [key for _, key in keys],
     )
     return {(row["api_key_id"], row["key"]): KeyClaim(**dict(row)) for row in rows}
 

@@ -9,6 +9,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tidings.store import database
+
 # One migration at a time, over all processes and hosts: an advisory lock under the project's own number.
 _LOCK = 0x7469_6469_6E67
 
@@ -49,7 +51,7 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-async def revision(connection: "asyncpg.Connection[asyncpg.Record]") -> str | None:
+async def revision(connection: database.Connection) -> str | None:
     """The revision of this database; None when it has no schema of ours."""
     if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
         return None

@@ -41,11 +41,6 @@ class NotificationRow:
     def accepted_at(self) -> datetime:
         return ids.time_of(self.id)
 
-    @property
-    def tries_from(self) -> datetime:
-        """When trying to deliver begins: the scheduled time, or acceptance."""
-        return self.send_at or self.accepted_at
-
 
 _COLUMNS = """id, api_key_id, template_id, template_version, category, priority, routing, on_unknown,
   user_id, correlation_id, collapse_key, batch_id, send_at, expires_at, sealed"""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer
 
 from tidings.api.authentication import CanRead, CanSend
 from tidings.api.paging import Cursor, Limit
@@ -16,7 +16,7 @@ from tidings.api.responses import problems
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus, rollup, significance
 from tidings.domain.priorities import PriorityWord
-from tidings.intake.request import Name, TemplateId
+from tidings.intake.request import Address, Moment, Name, TemplateId, as_stored
 from tidings.queue import postgres as queue
 from tidings.store import attempts, deliveries, notifications
 from tidings.store.attempts import AttemptRow
@@ -120,10 +120,10 @@ async def listed(
     correlation_id: Name | None = None,
     user_id: Name | None = None,
     recipient: Annotated[
-        Name | None, Query(description="An address: email, phone, or other.")
+        Address | None, Query(description="An address: email, phone, or other.")
     ] = None,
-    since: AwareDatetime | None = None,
-    until: AwareDatetime | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
 ) -> NotificationPage:
     """Notifications, the newest first."""
     wanted = Filter(
@@ -163,7 +163,7 @@ def _not_found() -> Problem:
 
 def _hashes(recipient: str, keyring: KeyRing) -> list[bytes]:
     """The address may be of any channel."""
-    return [keyring.address_hash(channel, recipient) for channel in Channel]
+    return [keyring.address_hash(channel, as_stored(channel, recipient)) for channel in Channel]
 
 
 def _leading(found: Sequence[DeliveryRow]) -> DeliveryRow:

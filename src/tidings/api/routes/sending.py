@@ -28,19 +28,8 @@ async def send(request: Request) -> Response:
     parts: Parts = request.app.state.parts
     key = await parts.authentication.require(request, Permission.SEND)
     document = await read_json(request)
-    header = request.headers.get("idempotency-key")
-    if header is not None and isinstance(document, dict):
-        if document.get("idempotency_key", header) != header:
-            raise Problem(
-                Code.INVALID_REQUEST,
-                "The header Idempotency-Key and the field idempotency_key differ.",
-                [
-                    FieldError(
-                        path="idempotency_key", message="differs from the header Idempotency-Key"
-                    )
-                ],
-            )
-        document["idempotency_key"] = header
+    if isinstance(document, dict):
+        _take_header(request, document)
     try:
         submission = _submission(key, document)
     except ValidationError as error:
@@ -62,6 +51,18 @@ async def bulk(request: Request) -> Response:
         results += await _accept_slice(parts, key, items, start)
     rejected = sum(1 for result in results if "problem" in result)
     return _json({"accepted": len(results) - rejected, "rejected": rejected, "results": results})
+
+
+def _take_header(request: Request, document: dict[str, Any]) -> None:
+    """The key may come as header or as field. Raises Problem where the two differ."""
+    header = request.headers.get("idempotency-key")
+    if header is None:
+        return
+    if not header.isascii():
+        raise _wrong_key("must be ASCII in the header; send others as the field")
+    if document.get("idempotency_key") not in (None, header):
+        raise _wrong_key("differs from the header Idempotency-Key")
+    document["idempotency_key"] = header
 
 
 def _items(document: Any) -> Sequence[Any]:
@@ -116,6 +117,13 @@ def _submission(key: ApiKey, document: Any) -> Submission:
 def _invalid(message: str) -> Problem:
     return Problem(
         Code.INVALID_REQUEST, message, [FieldError(path="notifications", message=message)]
+    )
+
+
+def _wrong_key(message: str) -> Problem:
+    path = "idempotency_key"
+    return Problem(
+        Code.INVALID_REQUEST, f"{path}: {message}", [FieldError(path=path, message=message)]
     )
 
 

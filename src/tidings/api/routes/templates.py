@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, Field
 
 from tidings.api.authentication import CanEditTemplates, CanRead
+from tidings.api.bodies import StrictJson
 from tidings.api.paging import Limit
 from tidings.api.parts import Wired
 from tidings.api.problems import Code, FieldError, Problem
@@ -16,14 +17,14 @@ from tidings.api.responses import problems
 from tidings.domain.channels import Channel
 from tidings.domain.planning import OnUnknown
 from tidings.domain.templates import TemplateVersion
-from tidings.intake.request import Name, TemplateId, Wire
+from tidings.intake.request import Document, Name, TemplateId, Wire
 from tidings.rendering.compiled import compile_content
 from tidings.rendering.context import context_of
 from tidings.rendering.engine import RenderingError, TemplateSourceError
 from tidings.rendering.source import TemplateContent
 from tidings.store import templates
 
-router = APIRouter(prefix="/templates", tags=["templates"])
+router = APIRouter(prefix="/templates", tags=["templates"], route_class=StrictJson)
 
 
 class TemplateUpdate(Wire):
@@ -62,9 +63,9 @@ class TemplatePage(BaseModel):
 class PreviewRequest(Wire):
     """data as in a send; version: the current one if not given."""
 
-    data: dict[str, JsonValue] = Field(default_factory=dict)
-    recipient: dict[str, JsonValue] = Field(default_factory=dict)
-    version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    data: Document = Field(default_factory=dict)
+    recipient: Document = Field(default_factory=dict)
+    version: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)] | None = None
 
 
 class PreviewError(BaseModel):

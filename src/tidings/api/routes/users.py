@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from tidings.api.authentication import CanEditUsers, CanRead
+from tidings.api.bodies import StrictJson
 from tidings.api.paging import Cursor, Limit
 from tidings.api.parts import Wired
 from tidings.api.problems import Code, Problem
@@ -17,9 +18,9 @@ from tidings.domain.preferences import Preferences
 from tidings.intake.request import Name, Wire
 from tidings.store import inbox, people
 
-router = APIRouter(prefix="/users/{user_id}", tags=["users"])
+router = APIRouter(prefix="/users/{user_id}", tags=["users"], route_class=StrictJson)
 
-Choices = dict[Channel, bool]
+Choices = dict[Channel, StrictBool]
 
 
 class PreferencesView(Wire):

@@ -19,6 +19,7 @@ from tidings.providers.smtp.replies import MalformedReply
 from tidings.providers.smtp.session import ConnectionLost, Session
 from tidings.providers.smtp.transaction import StaleSession, Transaction
 from tidings.providers.smtp.verdicts import Stage
+from tidings.settings import SettingsError
 
 # Keeps out-of-office programs from answering a machine (RFC 3834, 5).
 _HEADERS: Mapping[str, str] = MappingProxyType({"Auto-Submitted": "auto-generated"})
@@ -30,7 +31,8 @@ _HELLO = re.compile(r"[!-~]*")
 class SmtpProvider:
     """An SMTP account in use.
 
-    Raises ProviderCheckError where a setting cannot be used: host, hello, from or ca_file.
+    Raises SettingsError where a value cannot be used: host, hello, from, ca_file, or a username without
+    a password.
     """
 
     def __init__(self, account: Account) -> None:
@@ -133,23 +135,26 @@ def _sender(account: Account) -> Mailbox:
     try:
         return parse_mailbox(account.text("from"))
     except AddressError as error:
-        raise ProviderCheckError(
-            f"account {account.name}: from is {error}; it should look like Shop <shop@example.com>"
+        raise SettingsError(
+            f"accounts.{account.name}.from: {error}; it should look like Shop <shop@example.com>"
         ) from None
 
 
 def _server(account: Account) -> Server:
     for name, allowed in (("host", _HOST), ("hello", _HELLO)):
         if not allowed.fullmatch(account.text(name)):
-            raise ProviderCheckError(f"account {account.name}: {name} is not a host name")
+            raise SettingsError(f"accounts.{account.name}.{name}: not a host name")
+    username, password = account.text("username"), account.text("password")
+    if bool(username) != bool(password):
+        raise SettingsError(f"accounts.{account.name}: username and password go together")
     security = account.text("security")
     return Server(
         host=account.text("host"),
         port=int(account.number("port")),
         tls=None if security == "none" else _tls(account),
         tls_first=security == "tls",
-        username=account.text("username"),
-        password=account.text("password"),
+        username=username,
+        password=password,
         hello=account.text("hello"),
     )
 
@@ -160,8 +165,8 @@ def _tls(account: Account) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
-        raise ProviderCheckError(
-            f"account {account.name}: ca_file {ca_file} cannot be used: {error.strerror or error}"
+        raise SettingsError(
+            f"accounts.{account.name}.ca_file: {ca_file} cannot be used: {error.strerror or error}"
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

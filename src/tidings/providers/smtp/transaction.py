@@ -21,7 +21,15 @@ class Transaction:
     sender, recipient: addresses in wire form. content: the message, its lines ended by CRLF.
     """
 
-    __slots__ = ("_content", "_recipient", "_refusal", "_sender", "message_id", "stage")
+    __slots__ = (
+        "_content",
+        "_international",
+        "_recipient",
+        "_refusal",
+        "_sender",
+        "message_id",
+        "stage",
+    )
 
     def __init__(self, sender: str, recipient: str, content: bytes, message_id: str) -> None:
         self.stage = Stage.WAITING
@@ -29,6 +37,8 @@ class Transaction:
         self._sender = sender
         self._recipient = recipient
         self._content = content
+        # Whether an address, in the envelope or a header, is not ASCII; all else is (see mime).
+        self._international = not (content.isascii() and sender.isascii() and recipient.isascii())
         self._refusal: Outcome | None = None
 
     async def run(self, session: Session) -> Outcome:
@@ -60,13 +70,6 @@ class Transaction:
         if offered.size is not None and len(self._content) > offered.size:
             return Permanent(Reason.MESSAGE_TOO_LARGE, detail=f"server takes {offered.size} bytes")
         return None
-
-    @property
-    def _international(self) -> bool:
-        """Whether an address, in the envelope or a header, is not ASCII; all else is (see mime)."""
-        return not (
-            self._content.isascii() and self._sender.isascii() and self._recipient.isascii()
-        )
 
     def _untouched(self, session: Session) -> bool:
         """Whether a kept session failed before the server answered anything about this message."""

@@ -15,7 +15,7 @@ Verdict = TypeVar("Verdict", Transient, Permanent, Transient | Permanent)
 class Stage(StrEnum):
     """How far a message has come. From CONTENT on the server may have taken it, not before."""
 
-    WAITING = "wait for a free connection"
+    WAITING = "queue for a connection"
     CONNECT = "connect"
     STARTTLS = "STARTTLS"
     AUTH = "AUTH"

@@ -12,6 +12,7 @@ from tidings.domain.provider import Account, ProviderCheckError
 from tidings.domain.reasons import Reason
 from tidings.providers.http import Answer, Http, Request, retry_after
 from tidings.providers.webhook.signing import read_secret, sign
+from tidings.settings import SettingsError
 
 # By the standard, a receiver that cannot verify a signature refuses it. Mostly a secret was replaced at
 # one end and not yet at the other, or an access rule is wrong. People mend that within the day for which
@@ -34,7 +35,7 @@ _GATEWAY_TIMEOUT = 504
 class WebhookProvider:
     """Posts each message to its address. http: guarded, for recipients choose the address.
 
-    clock: seconds since the epoch. Raises ProviderCheckError for a secret that cannot be used.
+    clock: seconds since the epoch. Raises SettingsError for a secret that cannot be used.
     """
 
     def __init__(
@@ -93,12 +94,12 @@ def _keys(account: Account) -> tuple[bytes, ...]:
         try:
             keys.append(read_secret(secret))
         except ValueError as error:
-            raise ProviderCheckError(
-                f"account {account.name}: secret number {position} cannot be used ({error}); allowed "
-                "is whsec_ and 24 to 64 bytes in base64"
+            raise SettingsError(
+                f"accounts.{account.name}.secret: number {position} cannot be used ({error}); "
+                "allowed is whsec_ and 24 to 64 bytes in base64"
             ) from None
     if not keys:
-        raise ProviderCheckError(f"account {account.name}: secret is required, webhooks are signed")
+        raise SettingsError(f"accounts.{account.name}.secret is required: webhooks are signed")
     return tuple(keys)
 
 

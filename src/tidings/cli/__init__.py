@@ -1,0 +1,66 @@
+"""The command line: `tidings`, or `python -m tidings`."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar
+
+import typer
+from typer.main import get_command
+
+from tidings import __version__
+from tidings.cli.errors import CommandError, show
+from tidings.cli.group import Lazy, LazyGroup
+
+_RUN, _SEND, _SETUP, _CARE = "Run", "Send and follow", "Set up", "Look after"
+
+
+class _Commands(LazyGroup):
+    table: ClassVar[Mapping[str, Lazy]] = {
+        "serve": Lazy("tidings.cli.serve", "Run everything: database, API and workers.", _RUN),
+        "api": Lazy("tidings.cli.api", "Run one API process.", _RUN),
+        "worker": Lazy("tidings.cli.worker", "Run one worker process.", _RUN),
+        "migrate": Lazy("tidings.cli.migrate", "Bring the database's schema up to date.", _RUN),
+        "send": Lazy("tidings.cli.send", "Send one notification, or a file of them.", _SEND),
+        "status": Lazy("tidings.cli.status", "What became of a notification.", _SEND),
+        "list": Lazy("tidings.cli.listing", "List notifications, the newest first.", _SEND),
+        "cancel": Lazy("tidings.cli.cancel", "Cancel what has not been sent yet.", _SEND),
+        "outbox": Lazy("tidings.cli.outbox", "Look at the messages kept in development.", _SEND),
+        "template": Lazy("tidings.cli.template", "Push, pull and list templates.", _SETUP),
+        "key": Lazy("tidings.cli.key", "Create, list and revoke API keys.", _SETUP),
+        "accounts": Lazy("tidings.cli.accounts", "Show the configured accounts.", _SETUP),
+        "keyring": Lazy("tidings.cli.keyring", "Make, show and rotate encryption keys.", _CARE),
+        "doctor": Lazy("tidings.cli.doctor", "Check this installation; say what to mend.", _CARE),
+    }
+
+
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tidings {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Tidings: one HTTP call, delivered over the right channel, and known."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 when all went well, 1 when something failed, 2 for wrong usage."""
+    try:
+        get_command(app).main(args=arguments, prog_name="tidings")
+    except CommandError as error:
+        show(error)
+        sys.exit(1)

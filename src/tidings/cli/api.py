@@ -1,0 +1,38 @@
+"""`tidings api`."""
+
+import typer
+import uvloop
+
+from tidings.bootstrap.api import bind, run_api
+from tidings.bootstrap.database import database
+from tidings.bootstrap.foundation import lay
+from tidings.cli.config import load_settings
+from tidings.cli.errors import CommandError
+from tidings.cli.explained import explained
+from tidings.cli.signals import stopping
+from tidings.settings import Settings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def api() -> None:
+    """Run one API process. Several may share a port, and a database with any number of workers."""
+    settings = load_settings()
+    with explained():
+        uvloop.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    stop = stopping()
+    try:
+        listening = bind(settings.api.host, settings.api.port)
+    except OSError as error:
+        where = f"{settings.api.host}:{settings.api.port}"
+        raise CommandError(
+            f"Cannot listen on {where}: {error.strerror}.",
+            "Another program may use the port; TIDINGS_API__PORT chooses another one.",
+        ) from None
+    with listening:
+        async with database(settings) as dsn:
+            await run_api(lay(settings, dsn, "api"), stop, listening=listening)

@@ -1,0 +1,272 @@
+"""A template as a folder, pleasant to edit and to keep in git.
+
+    templates/
+      welcome_email/            the template's id
+        template.toml           name, category, on_unknown; may be empty
+        email.subject.txt       one file for each field of each channel,
+        email.html
+        email.text.txt
+        sms.txt
+        push.toml               or one for a channel with several short ones
+        in_app.toml
+        webhook.json
+
+A text file's last line feed belongs to the file and not to the text.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pydantic_core
+
+from tidings.cli import toml_text
+
+MAIN = "template.toml"
+_SETTINGS = ("name", "category", "on_unknown")
+_DEFAULTS = {"category": "transactional", "on_unknown": "resend"}
+
+_TEXTS: Mapping[str, tuple[str, str]] = {
+    "email.subject.txt": ("email", "subject"),
+    "email.html": ("email", "html"),
+    "email.text.txt": ("email", "text"),
+    "email.reply_to.txt": ("email", "reply_to"),
+    "sms.txt": ("sms", "body"),
+    "chat.txt": ("chat", "body"),
+    "webhook.type.txt": ("webhook", "type"),
+}
+_TABLES: Mapping[str, tuple[str, Sequence[str]]] = {
+    "push.toml": ("push", ("title", "body", "url")),
+    "in_app.toml": ("in_app", ("title", "body", "url")),
+}
+_JSON: Mapping[str, tuple[str, str]] = {"webhook.json": ("webhook", "payload")}
+KNOWN = (MAIN, *_TEXTS, *_TABLES, *_JSON)
+"""The files that a template's folder may have; README files and hidden ones do not matter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Where it is and what it is. line: counted from 1; 0 where it is not known."""
+
+    file: Path
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file}:{self.line}: {self.message}"
+            if self.line
+            else f"{self.file}: {self.message}"
+        )
+
+
+class FolderError(Exception):
+    """The folder does not hold a template."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("; ".join(map(str, mistakes)))
+        self.mistakes = mistakes
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """As the API takes it."""
+
+    id: str
+    name: str
+    category: str
+    on_unknown: str
+    content: Mapping[str, Mapping[str, Any]] = field(repr=False)
+
+    @classmethod
+    def of_answer(cls, answer: Mapping[str, Any]) -> "Template":
+        return cls(
+            answer["id"],
+            answer["name"],
+            answer["category"],
+            answer["on_unknown"],
+            answer["content"],
+        )
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "category": self.category,
+            "on_unknown": self.on_unknown,
+            "content": self.content,
+        }
+
+
+def find(paths: Sequence[Path]) -> list[Path]:
+    """The templates' folders that these name: a folder itself, the folder around several, or a file of
+    one. Raises FolderError."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        folder = path.parent if path.is_file() else path
+        inside = (
+            [folder]
+            if (folder / MAIN).is_file()
+            else sorted(one.parent for one in folder.glob(f"*/{MAIN}"))
+        )
+        if not inside:
+            raise FolderError(
+                [Mistake(path, 0, f"no template here: a template is a folder with a {MAIN}")]
+            )
+        found.update(dict.fromkeys(inside))
+    return list(found)
+
+
+def read(folder: Path) -> Template:
+    """Raises FolderError with all that is wrong."""
+    mistakes: list[Mistake] = []
+    content: dict[str, dict[str, Any]] = {}
+    settings: dict[str, str] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "README")):
+            continue
+        try:
+            if path.name == MAIN:
+                settings = _table(path, _SETTINGS)
+            else:
+                channel, fields = _content(path)
+                content.setdefault(channel, {}).update(fields)
+        except FolderError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise FolderError(mistakes)
+    return Template(
+        id=folder.resolve().name,
+        name=settings.get("name", folder.resolve().name),
+        category=settings.get("category", _DEFAULTS["category"]),
+        on_unknown=settings.get("on_unknown", _DEFAULTS["on_unknown"]),
+        content=content,
+    )
+
+
+def write(folder: Path, template: Template) -> None:
+    """Make the folder hold exactly this template; files that are not a template's stay. Raises OSError."""
+    files = dict(_files(template))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in KNOWN:
+        if name in files:
+            (folder / name).write_bytes(files[name].encode())
+        else:
+            (folder / name).unlink(missing_ok=True)
+
+
+def locate(folder: Path, path: str, message: str) -> Mistake:
+    """Where in the folder a problem of the API is. path: as the API names the field, e.g.
+    content.email.html; message: may begin with `line N: `."""
+    found = re.match(r"line (\d+): (.*)", message, re.DOTALL)
+    line, said = (int(found[1]), found[2]) if found else (0, message)
+    first, _, rest = path.partition(".")
+    if first != "content":
+        return Mistake(folder / MAIN, _line_of(folder / MAIN, path), said)
+    channel, _, name = rest.partition(".")
+    for file, target in _TEXTS.items():
+        if target == (channel, name):
+            return Mistake(folder / file, line, said)
+    for file, (owner, _) in _TABLES.items():
+        if owner == channel and (folder / file).is_file():
+            return Mistake(folder / file, _line_of(folder / file, name, line), said)
+    if channel == "webhook" and name.startswith("payload"):
+        return Mistake(folder / "webhook.json", 0, f"{name}: {said}")
+    return Mistake(folder, 0, f"{path}: {said}" if path else said)
+
+
+def _content(path: Path) -> tuple[str, dict[str, Any]]:
+    """The channel that a file belongs to, and the fields that it gives."""
+    if path.name in _TEXTS:
+        channel, name = _TEXTS[path.name]
+        return channel, {name: _text(path)}
+    if path.name in _TABLES:
+        channel, names = _TABLES[path.name]
+        return channel, _table(path, names)
+    if path.name in _JSON:
+        channel, name = _JSON[path.name]
+        return channel, {name: _json(path)}
+    raise FolderError([Mistake(path, 0, f"not a template's file; those are {', '.join(KNOWN)}")])
+
+
+def _text(path: Path) -> str:
+    text = _decoded(path)
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _decoded(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise FolderError([Mistake(path, line, "not UTF-8")]) from None
+    except OSError as error:
+        raise FolderError([Mistake(path, 0, error.strerror or "cannot be read")]) from None
+
+
+def _table(path: Path, names: Sequence[str]) -> dict[str, str]:
+    text = _decoded(path)
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        at = re.search(r"\(at line (\d+)", str(error))
+        raise FolderError([Mistake(path, int(at[1]) if at else 0, f"not TOML: {error}")]) from None
+    mistakes = [
+        Mistake(
+            path,
+            _line_in(text, name),
+            f"{name} must be a text"
+            if name in names
+            else f"{name} is not known; known: {', '.join(names)}",
+        )
+        for name, value in table.items()
+        if name not in names or not isinstance(value, str)
+    ]
+    if mistakes:
+        raise FolderError(mistakes)
+    return table
+
+
+def _json(path: Path) -> Any:
+    text = _decoded(path)
+    try:
+        return pydantic_core.from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        at = re.search(r"at line (\d+)", str(error))
+        raise FolderError([Mistake(path, int(at[1]) if at else 0, f"not JSON: {error}")]) from None
+
+
+def _files(template: Template) -> Iterator[tuple[str, str]]:
+    settings = {"name": template.name} if template.name != template.id else {}
+    settings |= {"category": template.category, "on_unknown": template.on_unknown}
+    yield MAIN, toml_text.dump(settings)
+    for file, (channel, name) in _TEXTS.items():
+        if (value := template.content.get(channel, {}).get(name)) is not None:
+            yield file, f"{value}\n"
+    for file, (channel, names) in _TABLES.items():
+        if given := template.content.get(channel):
+            yield file, toml_text.dump({name: given[name] for name in names if given.get(name)})
+    for file, (channel, name) in _JSON.items():
+        if (value := template.content.get(channel, {}).get(name)) is not None:
+            yield file, f"{orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()}\n"
+
+
+def _line_of(path: Path, name: str, within: int = 1) -> int:
+    """The line of a field's text, or one within it, in a TOML file; 0 where it is not found."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return 0
+    first = _line_in(text, name)
+    if not first:
+        return 0
+    opened = text.splitlines()[first - 1].rstrip().endswith(('"""', "'''"))
+    return first + max(within, 1) - 1 + opened
+
+
+def _line_in(text: str, name: str) -> int:
+    found = re.search(rf"^\s*[\"']?{re.escape(name)}[\"']?\s*=", text, re.MULTILINE)
+    return text.count("\n", 0, found.end()) + 1 if found else 0
