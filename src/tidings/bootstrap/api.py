@@ -1,8 +1,9 @@
 """The API process: its parts, and the server around them."""
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from datetime import UTC, datetime
 
 import structlog
@@ -23,9 +24,11 @@ from tidings.bootstrap.foundation import (
 )
 from tidings.domain.channels import Channel
 from tidings.domain.provider import Account
-from tidings.intake.accept import Intake, Reach
+from tidings.intake.accept import Intake
+from tidings.intake.drafting import Reach
 from tidings.metrics import Metrics
 from tidings.providers.catalogue import MANIFESTS
+from tidings.queue.wakeup import Waker
 from tidings.store.api_keys import ApiKeyCache
 from tidings.store.database import Pool, open_pool
 from tidings.store.listener import Listener
@@ -52,10 +55,11 @@ async def run_api(
             await check_keyring(connection, foundation.keyring)
             await ensure_development_key(connection, settings)
         keys, templates = ApiKeyCache(pool), TemplateCache(pool)
-        parts = _parts(foundation, pool, hot, keys, templates, checkpoint)
+        waker = Waker(pool)
+        parts = _parts(foundation, pool, hot, keys, templates, waker, checkpoint)
         listener = Listener(foundation.dsn, {_CHANGES: _forgetting(keys, templates)})
         listening = listening or bind(settings.api.host, settings.api.port)
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 create_app(parts),
                 log_config=None,
@@ -65,19 +69,28 @@ async def run_api(
                 lifespan="off",
             )
         )
-        # The supervisor and the command line stop us through `stop`; uvicorn must not take the signals.
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         async with asyncio.TaskGroup() as tasks:
-            hearing = tasks.create_task(listener.run())
-            stopping = tasks.create_task(_stop_when(stop, server))
+            beside = [
+                tasks.create_task(listener.run()),
+                tasks.create_task(waker.run()),
+                tasks.create_task(_stop_when(stop, server)),
+            ]
             log.info("api.started", host=settings.api.host, port=listening.getsockname()[1])
-            await server._serve(sockets=[listening])
-            hearing.cancel()
-            stopping.cancel()
+            await server.serve(sockets=[listening])
+            for task in beside:
+                task.cancel()
         log.info("api.stopped")
     finally:
         await pool.close()
         await hot.close()
+
+
+class _Server(uvicorn.Server):
+    """The supervisor and the command line stop it through `stop`; it must not take the signals itself."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -108,6 +121,7 @@ def _parts(
     hot: Pool,
     keys: ApiKeyCache,
     templates: TemplateCache,
+    waker: Waker,
     checkpoint: Checkpoint,
 ) -> Parts:
     registry = CollectorRegistry()
@@ -119,6 +133,7 @@ def _parts(
         reach=reach_of(foundation.accounts),
         new_id=uuids.uuid7,
         now=lambda: datetime.now(UTC),
+        wake=waker.wake,
         metrics=metrics,
         largest_batch=foundation.settings.api.commit_batch,
         checkpoint=checkpoint,

@@ -149,7 +149,7 @@ class Pump:
                 )
                 if orphans := [one.hold for one in claimed if one.delivery_id not in loaded]:
                     log.error("queue.orphans", entries=len(orphans))  # their partition was dropped
-                    await queue.finish(connection, orphans)
+                    await queue.remove(connection, orphans)
                 await self._templates.load(
                     connection,
                     ((work.template_id, work.template_version) for work in loaded.values()),

@@ -1,6 +1,7 @@
-"""Write what became of attempts: queue, delivery and attempt in one transaction, if the lease is ours."""
+"""Write what became of attempts, if the lease is still ours, and what follows from it."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,12 +9,12 @@ from tidings.domain.deliveries import FALLS_BACK, DeliveryStatus
 from tidings.domain.outcomes import Accepted, Outcome, Permanent
 from tidings.domain.retry import Decision, Retry, Settle
 from tidings.queue import postgres as queue
-from tidings.queue.postgres import Claimed, Hold, Postponed
-from tidings.store import attempts, deliveries, people
-from tidings.store.attempts import AttemptRow
+from tidings.queue.postgres import Claimed
+from tidings.store import deliveries, people, settlements
 from tidings.store.database import Connection, Pool, borrow
-from tidings.store.deliveries import Verdict, Work
+from tidings.store.deliveries import Work
 from tidings.store.keyring import KeyRing
+from tidings.store.settlements import AttemptEnd, SettlementRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,68 +45,67 @@ class Settlement:
     decision: Decision
     tried: Try | None = None
 
+    @property
+    def suppresses(self) -> bool:
+        outcome = self.tried.outcome if self.tried else None
+        return isinstance(outcome, Permanent) and outcome.suppress
+
+    @property
+    def moves_fallback(self) -> bool:
+        return self.held.work.routing == "fallback" and isinstance(self.decision, Settle)
+
 
 async def settle(
     pool: Pool,
-    settlements: Sequence[Settlement],
+    batch: Sequence[Settlement],
     keyring: KeyRing,
     now: datetime,
     checkpoint: Callable[[str], None],
 ) -> list[Settlement]:
     """Write all in one transaction; those that were still ours. The others came too late and changed
     nothing: whoever took over has recorded the call as unknown."""
-    ordered = sorted(settlements, key=lambda one: one.held.claim.delivery_id)
-    async with borrow(pool) as connection, connection.transaction():
-        mine = await _release(connection, ordered)
-        ours = [one for one in ordered if one.held.claim.hold in mine]
+    follows = any(one.suppresses or one.moves_fallback for one in batch)
+    async with borrow(pool) as connection, _together(connection, follows):
         checkpoint("settling")
-        if ours:
-            await deliveries.settle(connection, [_verdict(one) for one in ours], now)
-            if tried := [_attempt(one.held, one.tried) for one in ours if one.tried]:
-                await attempts.insert(connection, tried)
-            await _suppress(connection, ours, keyring)
-            await _follow_fallbacks(connection, ours)
+        mine = await settlements.settle(connection, [_row(one) for one in batch], now)
+        ours = [one for one in batch if one.held.claim.hold in mine]
+        if follows:
+            await _suppress(connection, [one for one in ours if one.suppresses], keyring)
+            await _follow_fallbacks(connection, [one for one in ours if one.moves_fallback])
     return ours
 
 
-async def _release(connection: Connection, settlements: Sequence[Settlement]) -> set[Hold]:
-    finished = [one.held.claim.hold for one in settlements if isinstance(one.decision, Settle)]
-    postponed = [
-        Postponed(*one.held.claim.hold, _attempts(one), one.decision.at)
-        for one in settlements
-        if isinstance(one.decision, Retry)
-    ]
-    mine: set[Hold] = set()
-    if finished:
-        mine |= await queue.finish(connection, finished)
-    if postponed:
-        mine |= await queue.postpone(connection, postponed)
-    return mine
+@contextlib.asynccontextmanager
+async def _together(connection: Connection, follows: bool) -> AsyncIterator[None]:
+    """A transaction, where more than the one statement is to be written; that one is atomic by itself."""
+    if not follows:
+        yield
+        return
+    async with connection.transaction():
+        yield
 
 
-def _attempts(one: Settlement) -> int:
-    return one.tried.number if one.tried else one.held.claim.attempts
-
-
-def _verdict(one: Settlement) -> Verdict:
-    decision = one.decision
-    accepted = one.tried.outcome if one.tried and isinstance(one.tried.outcome, Accepted) else None
-    return Verdict(
+def _row(one: Settlement) -> SettlementRow:
+    decision, tried = one.decision, one.tried
+    outcome = tried.outcome if tried else None
+    return SettlementRow(
         notification_id=one.held.claim.notification_id,
         delivery_id=one.held.claim.delivery_id,
-        status=decision.status if isinstance(decision, Settle) else DeliveryStatus.PENDING,
+        lease=one.held.claim.lease,
+        retry_at=decision.at if isinstance(decision, Retry) else None,
+        status=DeliveryStatus.PENDING if isinstance(decision, Retry) else decision.status,
         reason=decision.reason,
         detail=_storable(decision.detail),
-        account=one.tried.account if one.tried else None,
-        attempts=_attempts(one),
-        provider_message_id=_storable(accepted.provider_message_id) if accepted else None,
+        attempts=tried.number if tried else one.held.claim.attempts,
+        provider_message_id=_storable(outcome.provider_message_id)
+        if isinstance(outcome, Accepted)
+        else None,
+        attempt=_attempt(tried) if tried else None,
     )
 
 
-def _attempt(held: Held, tried: Try) -> AttemptRow:
-    return AttemptRow(
-        delivery_id=held.claim.delivery_id,
-        number=tried.number,
+def _attempt(tried: Try) -> AttemptEnd:
+    return AttemptEnd(
         account=tried.account,
         started_at=tried.started_at,
         finished_at=tried.finished_at,
@@ -122,38 +122,34 @@ def _storable(text: str | None) -> str | None:
     return text[:500].replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
-async def _suppress(connection: Connection, ours: Sequence[Settlement], keyring: KeyRing) -> None:
-    dead = [
-        (one.held.work.channel, one.held.work.address, str(one.tried.outcome.reason))
-        for one in ours
-        if one.tried and isinstance(one.tried.outcome, Permanent) and one.tried.outcome.suppress
-    ]
+async def _suppress(connection: Connection, dead: Sequence[Settlement], keyring: KeyRing) -> None:
     if dead:
-        await people.suppress(connection, dead, keyring)
+        addresses = [
+            (one.held.work.channel, one.held.work.address, str(one.decision.reason)) for one in dead
+        ]
+        await people.suppress(connection, addresses, keyring)
 
 
-async def _follow_fallbacks(connection: Connection, ours: Sequence[Settlement]) -> None:
+async def _follow_fallbacks(connection: Connection, ended: Sequence[Settlement]) -> None:
     """With routing "fallback": a success ends the chain, a failure starts the next channel."""
-    ended = [
+    statuses = [
         (one.held.claim.notification_id, one.decision.status)
-        for one in ours
-        if one.held.work.routing == "fallback" and isinstance(one.decision, Settle)
+        for one in ended
+        if isinstance(one.decision, Settle)
     ]
     reached = [
         notification_id
-        for notification_id, status in ended
+        for notification_id, status in statuses
         if status in {DeliveryStatus.SENT, DeliveryStatus.DELIVERED}
     ]
-    failed = [notification_id for notification_id, status in ended if status in FALLS_BACK]
+    failed = [notification_id for notification_id, status in statuses if status in FALLS_BACK]
     if reached:
         await deliveries.drop_fallbacks(connection, reached)
-    if failed:
-        released = await deliveries.release_fallbacks(connection, failed)
-        if released:
-            await queue.enqueue(
-                connection,
-                [
-                    queue.Entry(delivery, notification, priority)
-                    for notification, delivery, priority in released
-                ],
-            )
+    if failed and (released := await deliveries.release_fallbacks(connection, failed)):
+        await queue.enqueue(
+            connection,
+            [
+                queue.Entry(delivery, notification, priority)
+                for notification, delivery, priority in released
+            ],
+        )

@@ -122,27 +122,35 @@ class GuardedHttp:
 
     async def _new_route(self, host: str, url: Url) -> _Route | Transient | Permanent:
         old = self._routes.get(host)
+        route: _Route | Transient | Permanent
         checked = await self._guard.addresses(url)
-        now = self._clock()
         if isinstance(checked, tuple):
-            address = _choose(checked, old)
-            if old is not None and old.address == address:
-                client = old.client
-            elif url.domain is None:
-                client = self._unpinned  # it connects to an address in a URL as it is
-            else:
-                try:
-                    client = await asyncio.to_thread(self._pinned, host, address)
-                except HttpSetupError:  # one could be made at start: short of files or memory
-                    return Transient(Reason.CONNECTION_FAILED, detail="no HTTP client")
-            route = _Route(client, address, checked_at=now, expires_at=now + TTL)
-        elif isinstance(checked, Transient) and old is not None and now < old.checked_at + STALE:
-            route = replace(old, expires_at=now + TTL / 10)
+            route = await self._route_to(_choose(checked, old), url, old)
+        elif isinstance(checked, Transient) and old is not None and self._usable(old):
+            route = replace(old, expires_at=self._clock() + TTL / 10)
+        else:
+            route = checked
+        if isinstance(route, _Route):
+            self._keep(host, route)
         else:
             self._routes.pop(host, None)
-            return checked
-        self._keep(host, route)
         return route
+
+    async def _route_to(self, address: Address, url: Url, old: _Route | None) -> _Route | Transient:
+        if old is not None and old.address == address:
+            client = old.client
+        elif url.domain is None:
+            client = self._unpinned  # it connects to an address in a URL as it is
+        else:
+            try:
+                client = await asyncio.to_thread(self._pinned, url.domain, address)
+            except HttpSetupError:  # one could be made at start: short of files or memory
+                return Transient(Reason.CONNECTION_FAILED, detail="no HTTP client")
+        now = self._clock()
+        return _Route(client, address, checked_at=now, expires_at=now + TTL)
+
+    def _usable(self, old: _Route) -> bool:
+        return self._clock() < old.checked_at + STALE
 
     def _keep(self, host: str, route: _Route) -> None:
         self._routes[host] = route

@@ -53,16 +53,6 @@ class Claimed:
         return self.delivery_id, self.lease
 
 
-@dataclass(frozen=True, slots=True)
-class Postponed:
-    """An entry to be tried again: its attempts so far, and when."""
-
-    delivery_id: UUID
-    lease: UUID
-    attempts: int
-    due_at: datetime
-
-
 async def enqueue(connection: Connection, entries: Sequence[Entry]) -> None:
     """Put many with one statement; wake() tells the workers after the commit."""
     await connection.execute(
@@ -78,8 +68,7 @@ async def enqueue(connection: Connection, entries: Sequence[Entry]) -> None:
 
 
 async def wake(connection: Connection) -> None:
-    """Tell idle workers that there is work. Not inside the transaction that stores it: NOTIFY takes a
-    lock over all committing transactions. If it is lost, the workers' poll finds the work."""
+    """Tell idle workers that there is work."""
     await connection.execute(f"NOTIFY {WAKE_CHANNEL}")
 
 
@@ -87,30 +76,32 @@ async def claim(
     connection: Connection, *, lease: UUID, limit: int, seconds: float
 ) -> list[Claimed]:
     """Take up to limit due entries, the most urgent first, for so many seconds."""
-    async with connection.transaction():
-        # Losing a claim to a crash of the server is harmless, the entry is then simply unclaimed; what
-        # must be durable, the intent to call, is committed by start(), whose flush covers this too.
-        await connection.execute("SET LOCAL synchronous_commit = off")
-        rows = await connection.fetch(
-            """WITH due AS MATERIALIZED (
-                 SELECT e.delivery_id, e.lease FROM unnest($1::smallint[]) AS p (priority)
-                 CROSS JOIN LATERAL (
-                   SELECT q.delivery_id, q.lease FROM queue q
-                   WHERE q.priority = p.priority AND q.due_at <= now()
-                   ORDER BY q.due_at LIMIT $2 FOR UPDATE SKIP LOCKED) e
-                 LIMIT $2
-               ), held AS (
-                 UPDATE queue q SET lease = $3, due_at = now() + make_interval(secs => $4)
-                 FROM due WHERE q.delivery_id = due.delivery_id
-                 RETURNING q.delivery_id, q.notification_id, q.priority, q.attempts, q.started_at,
-                   due.lease IS NOT NULL AS rescued
-               )
-               SELECT * FROM held ORDER BY priority, delivery_id""",
-            [int(priority) for priority in Priority],
-            limit,
-            lease,
-            seconds,
-        )
+    # Losing a claim to a crash of the server is harmless, the entry is then simply unclaimed; what must be
+    # durable, the intent to call, is committed by start(), whose flush covers this too. So this statement's
+    # own transaction does not wait for the disk.
+    rows = await connection.fetch(
+        """WITH relaxed AS MATERIALIZED (
+             SELECT set_config('synchronous_commit', 'off', true)
+           ), due AS MATERIALIZED (
+             SELECT e.delivery_id, e.lease FROM relaxed
+             CROSS JOIN unnest($1::smallint[]) AS p (priority)
+             CROSS JOIN LATERAL (
+               SELECT q.delivery_id, q.lease FROM queue q
+               WHERE q.priority = p.priority AND q.due_at <= now()
+               ORDER BY q.due_at LIMIT $2 FOR UPDATE SKIP LOCKED) e
+             LIMIT $2
+           ), held AS (
+             UPDATE queue q SET lease = $3, due_at = now() + make_interval(secs => $4)
+             FROM due WHERE q.delivery_id = due.delivery_id
+             RETURNING q.delivery_id, q.notification_id, q.priority, q.attempts, q.started_at,
+               due.lease IS NOT NULL AS rescued
+           )
+           SELECT * FROM held ORDER BY priority, delivery_id""",
+        [int(priority) for priority in Priority],
+        limit,
+        lease,
+        seconds,
+    )
     return [
         Claimed(
             delivery_id=row["delivery_id"],
@@ -153,32 +144,14 @@ async def renew(connection: Connection, held: Sequence[Hold], seconds: float) ->
     return {(row["delivery_id"], row["lease"]) for row in rows}
 
 
-async def finish(connection: Connection, held: Sequence[Hold]) -> set[Hold]:
-    """Remove what is done, if the lease is still ours; which were."""
-    rows = await connection.fetch(
+async def remove(connection: Connection, held: Sequence[Hold]) -> None:
+    """Take off the queue what has nothing to deliver any more."""
+    await connection.execute(
         """DELETE FROM queue q USING unnest($1::uuid[], $2::uuid[]) AS c (delivery_id, lease)
-           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease
-           RETURNING c.delivery_id, c.lease""",
+           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease""",
         [delivery_id for delivery_id, _ in held],
         [lease for _, lease in held],
     )
-    return {(row["delivery_id"], row["lease"]) for row in rows}
-
-
-async def postpone(connection: Connection, entries: Sequence[Postponed]) -> set[Hold]:
-    """Put back for later, if the lease is still ours; which were."""
-    rows = await connection.fetch(
-        """UPDATE queue q SET lease = NULL, started_at = NULL, attempts = c.attempts, due_at = c.due_at
-           FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::timestamptz[])
-             AS c (delivery_id, lease, attempts, due_at)
-           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease
-           RETURNING c.delivery_id, c.lease""",
-        [entry.delivery_id for entry in entries],
-        [entry.lease for entry in entries],
-        [entry.attempts for entry in entries],
-        [entry.due_at for entry in entries],
-    )
-    return {(row["delivery_id"], row["lease"]) for row in rows}
 
 
 async def give_back(connection: Connection, held: Sequence[Hold]) -> None:

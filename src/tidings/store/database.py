@@ -28,8 +28,15 @@ UNAVAILABLE = (
 )
 
 # Batches come as arrays, whose sizes the planner cannot know: left alone it may choose to scan a whole
-# table that was small when the plan was made. These statements are always short index look-ups.
-_HOT = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off"}
+# table that was small when the plan was made. These statements are always short index look-ups, so one
+# generic plan serves every batch, and planning again for each would cost more than running it.
+_HOT = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+}
 
 
 async def open_pool(dsn: str, *, size: int, name: str, hot: bool = False) -> Pool:

@@ -12,19 +12,8 @@ from tidings.domain import ids
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.planning import OnUnknown, Routing
-from tidings.domain.reasons import Reason
 from tidings.store.database import Connection, Reader, Record
 from tidings.store.keyring import KeyRing, KeyRingError
-
-
-@dataclass(frozen=True, slots=True)
-class NewDelivery:
-    notification_id: UUID
-    id: UUID
-    channel: Channel
-    address: str | None = field(repr=False)
-    status: DeliveryStatus
-    reason: Reason | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,42 +65,6 @@ class Work:
         return max(self.send_at, accepted_at) if self.send_at else accepted_at
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a delivery's row is to say after an attempt or a decision."""
-
-    notification_id: UUID
-    delivery_id: UUID
-    status: DeliveryStatus
-    reason: str
-    detail: str | None
-    account: str | None
-    attempts: int
-    provider_message_id: str | None = None
-
-
-async def insert(connection: Connection, rows: Sequence[NewDelivery], keyring: KeyRing) -> None:
-    """Store many with one statement."""
-    await connection.execute(
-        """INSERT INTO deliveries
-             (notification_id, id, channel, address_hash, sealed_address, status, reason)
-           SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::text[])""",
-        [row.notification_id for row in rows],
-        [row.id for row in rows],
-        [row.channel for row in rows],
-        [
-            b"" if row.address is None else keyring.address_hash(row.channel, row.address)
-            for row in rows
-        ],
-        [
-            None if row.address is None else keyring.seal(row.address.encode(), row.id.bytes)
-            for row in rows
-        ],
-        [row.status for row in rows],
-        [row.reason for row in rows],
-    )
-
-
 async def load(
     connection: Reader, claimed: Sequence[tuple[UUID, UUID]], keyring: KeyRing
 ) -> dict[UUID, Work]:
@@ -126,29 +79,6 @@ async def load(
         [delivery_id for _, delivery_id in claimed],
     )
     return {row["id"]: _work(row, keyring) for row in rows}
-
-
-async def settle(connection: Connection, verdicts: Sequence[Verdict], now: datetime) -> None:
-    """Write how they stand; sent_at and delivered_at follow from the status."""
-    await connection.execute(
-        """UPDATE deliveries d SET status = v.status, reason = v.reason, detail = v.detail,
-             account = v.account, attempts = v.attempts, provider_message_id = v.provider_message_id,
-             sent_at = CASE WHEN v.status IN ('sent', 'delivered') THEN $9::timestamptz ELSE d.sent_at END,
-             delivered_at = CASE WHEN v.status = 'delivered' THEN $9 ELSE d.delivered_at END,
-             updated_at = $9
-           FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
-             $8::text[]) AS v (notification_id, id, status, reason, detail, account, attempts, provider_message_id)
-           WHERE d.notification_id = v.notification_id AND d.id = v.id""",
-        [verdict.notification_id for verdict in verdicts],
-        [verdict.delivery_id for verdict in verdicts],
-        [verdict.status for verdict in verdicts],
-        [verdict.reason for verdict in verdicts],
-        [verdict.detail for verdict in verdicts],
-        [verdict.account for verdict in verdicts],
-        [verdict.attempts for verdict in verdicts],
-        [verdict.provider_message_id for verdict in verdicts],
-        now,
-    )
 
 
 async def cancel(

@@ -13,7 +13,7 @@ from tidings.domain.channels import Channel
 from tidings.domain.deliveries import SIGNIFICANCE, DeliveryStatus
 from tidings.domain.planning import OnUnknown, Routing
 from tidings.domain.priorities import Priority
-from tidings.store.database import Connection, Reader, Record
+from tidings.store.database import Reader, Record
 from tidings.store.keyring import KeyRing
 
 
@@ -44,31 +44,6 @@ class NotificationRow:
 
 _COLUMNS = """id, api_key_id, template_id, template_version, category, priority, routing, on_unknown,
   user_id, correlation_id, collapse_key, batch_id, send_at, expires_at, sealed"""
-
-
-async def insert(connection: Connection, rows: Sequence[NotificationRow], keyring: KeyRing) -> None:
-    """Store many with one statement."""
-    await connection.execute(
-        f"""INSERT INTO notifications ({_COLUMNS})
-            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::smallint[],
-              $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::uuid[],
-              $13::timestamptz[], $14::timestamptz[], $15::bytea[])""",
-        [row.id for row in rows],
-        [row.api_key_id for row in rows],
-        [row.template_id for row in rows],
-        [row.template_version for row in rows],
-        [row.category for row in rows],
-        [int(row.priority) for row in rows],
-        [row.routing for row in rows],
-        [row.on_unknown for row in rows],
-        [row.user_id for row in rows],
-        [row.correlation_id for row in rows],
-        [row.collapse_key for row in rows],
-        [row.batch_id for row in rows],
-        [row.send_at for row in rows],
-        [row.expires_at for row in rows],
-        [keyring.seal(orjson.dumps(row.payload), row.id.bytes) for row in rows],
-    )
 
 
 async def fetch(

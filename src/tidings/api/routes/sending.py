@@ -14,7 +14,7 @@ from tidings.api.authentication import Permission
 from tidings.api.bodies import read_json
 from tidings.api.parts import Parts
 from tidings.api.problems import Code, FieldError, Problem, of_refusal, of_validation
-from tidings.intake.accept import Receipt, Result, Submission
+from tidings.intake.drafting import Receipt, Result, Submission
 from tidings.intake.request import SendRequest
 from tidings.store.api_keys import ApiKey
 
