@@ -9,9 +9,18 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -157,6 +166,13 @@ class Settings(BaseSettings):
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
     """Provider accounts by name, as `[accounts.NAME]` with `provider = "…"` and its fields."""
 
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_database_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _names_postgres(value.get_secret_value()):
+            raise ValueError("allowed is a URL like postgresql://user:password@host:5432/database")
+        return value
+
     @model_validator(mode="after")
     def _lease_outlives_timeouts(self) -> "Settings":
         for name, account in self.accounts.items():
@@ -182,6 +198,17 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         toml = TomlConfigSettingsSource(settings_cls, toml_file=config_file())
         return init_settings, env_settings, toml
+
+
+def _names_postgres(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Several hosts, as libpq allows them, have no single port to check.
+        return parts.scheme in {"postgres", "postgresql"} and (
+            "," in parts.netloc or parts.port != 0
+        )
+    except ValueError:
+        return False
 
 
 def config_file() -> Path:

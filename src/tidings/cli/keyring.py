@@ -84,7 +84,10 @@ def rotate(
         if print_ring:
             typer.echo(_keys(settings)[0].rotated().dump())
             return
-        active, outcome = asyncio.run(_rotate(settings, add_key=not reseal_only))
+        try:
+            active, outcome = asyncio.run(_rotate(settings, add_key=not reseal_only))
+        except KeyboardInterrupt:
+            raise CommandError("Broken off; nothing is lost.", f"`{_RESEAL}` goes on.") from None
     if as_json:
         print_json(_document(active, outcome))
     else:

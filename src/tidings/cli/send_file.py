@@ -26,7 +26,7 @@ from rich.text import Text
 
 from tidings.cli import bulk
 from tidings.cli.bulk import Result
-from tidings.cli.client import Api, UnreachableError, patiently
+from tidings.cli.client import Api, patiently
 from tidings.cli.errors import CommandError
 from tidings.cli.output import console, print_json, table
 
@@ -60,7 +60,9 @@ def send_file(api: Api, options: FileOptions) -> None:
                     run.done,
                 )
             except CommandError as error:
-                raise _broken_off(error, run) from None
+                raise _broken_off(error, run.accepted) from None
+            except KeyboardInterrupt:
+                raise _broken_off(CommandError("Broken off."), run.accepted) from None
         if options.refused is not None:
             _write_refused(file, options.refused, {one.number for one in run.refused})
     run.report()
@@ -127,11 +129,11 @@ class _Run:
             self._out.print(f"and {len(ordered) - _SHOWN:,} more; --refused PATH writes them all.")
 
 
-def _broken_off(error: CommandError, run: _Run) -> CommandError:
-    hint = f"{run.accepted:,} lines were accepted until then. "
-    hint += "The same command again goes on from there and doubles nothing."
-    if isinstance(error, UnreachableError):
-        return UnreachableError(error.message, f"{error.hint}\n{hint}".strip())
+def _broken_off(error: CommandError, accepted: int) -> CommandError:
+    hint = (
+        f"{accepted:,} lines were accepted until then. "
+        "The same command again goes on from there and doubles nothing."
+    )
     return CommandError(error.message, f"{error.hint}\n{hint}".strip())
 
 

@@ -213,7 +213,7 @@ class Pump:
         async with borrow(self._pool) as connection:
             mine = await queue.start(
                 connection,
-                [held.claim.hold for held, _, _ in ready],
+                sorted(held.claim.hold for held, _, _ in ready),
                 self._settings.lease,
             )
         self._checkpoint("started")

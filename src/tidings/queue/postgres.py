@@ -130,18 +130,20 @@ async def start(connection: Connection, claimed: Sequence[Hold], seconds: float)
     return {(row["delivery_id"], row["lease"]) for row in rows}
 
 
-async def renew(connection: Connection, held: Sequence[Hold], seconds: float) -> set[Hold]:
-    """Heartbeat: extend the leases; which are still ours."""
-    rows = await connection.fetch(
-        """UPDATE queue q SET due_at = now() + make_interval(secs => $3)
-           FROM unnest($1::uuid[], $2::uuid[]) AS c (delivery_id, lease)
-           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease
-           RETURNING c.delivery_id, c.lease""",
+async def renew(connection: Connection, held: Sequence[Hold], seconds: float) -> None:
+    """Heartbeat: extend the leases that are still ours. What is locked is being started or settled at this
+    moment and needs no renewal; waiting for it could end in a deadlock."""
+    await connection.execute(
+        """WITH ours AS MATERIALIZED (
+             SELECT q.delivery_id FROM unnest($1::uuid[], $2::uuid[]) AS c (delivery_id, lease)
+             JOIN queue q ON q.delivery_id = c.delivery_id AND q.lease = c.lease FOR UPDATE OF q SKIP LOCKED
+           )
+           UPDATE queue q SET due_at = now() + make_interval(secs => $3) FROM ours
+           WHERE q.delivery_id = ours.delivery_id""",
         [delivery_id for delivery_id, _ in held],
         [lease for _, lease in held],
         seconds,
     )
-    return {(row["delivery_id"], row["lease"]) for row in rows}
 
 
 async def remove(connection: Connection, held: Sequence[Hold]) -> None:

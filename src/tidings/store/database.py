@@ -24,6 +24,7 @@ UNAVAILABLE = (
     asyncpg.CrashShutdownError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.TransactionRollbackError,  # deadlocks and the like: the same statement succeeds next time
     asyncpg.InternalClientError,  # asyncpg's state machine, when a connection ends between two queries
 )
 

@@ -135,6 +135,8 @@ class KeyRing:
 
     def open(self, sealed: bytes, bound_to: bytes) -> bytes:
         """Raises KeyRingError when the key is missing or the value was changed or moved."""
+        if len(sealed) < _HEADER + _NONCE or sealed[0] != _VERSION:
+            raise KeyRingError("a value is not sealed in a way known here")
         number = int.from_bytes(sealed[1:_HEADER], "big")
         cipher = self._ciphers.get(number) or self._fetch(number)
         nonce = sealed[_HEADER : _HEADER + _NONCE]

@@ -11,7 +11,7 @@ from tidings.domain.outcomes import Accepted, Outcome, Permanent, Transient, Unk
 from tidings.domain.provider import Account, ProviderCheckError
 from tidings.domain.reasons import Reason
 from tidings.providers.http import Answer, Http, Request, retry_after
-from tidings.providers.webhook.signing import read_secret, sign
+from tidings.providers.webhook.signing import Key, read_secret, sign
 from tidings.settings import SettingsError
 
 # By the standard, a receiver that cannot verify a signature refuses it. Mostly a secret was replaced at
@@ -88,7 +88,7 @@ class WebhookProvider:
         return outcome_of(answer, now) if isinstance(answer, Answer) else answer
 
 
-def _keys(account: Account) -> tuple[bytes, ...]:
+def _keys(account: Account) -> tuple[Key, ...]:
     keys = []
     for position, secret in enumerate(account.listed("secret"), start=1):
         try:

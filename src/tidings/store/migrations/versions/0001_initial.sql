@@ -13,20 +13,29 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
   SELECT to_timestamp(('x' || lpad(left(replace(id::text, '-', ''), 12), 16, '0'))::bit(64)::bigint / 1000.0)
 $$;
 
+-- A week whose rows are in the default partition already, because nobody made its own in time, stays
+-- there: they cannot be in two places, and moving them would hold up accepting.
 CREATE FUNCTION ensure_partitions(parent text, from_moment timestamptz, weeks int) RETURNS int
 LANGUAGE plpgsql AS $$
 DECLARE
+  key text := substring(pg_get_partkeydef(parent::regclass) FROM '\((.+)\)');
   week timestamptz := date_trunc('week', from_moment, 'UTC');
+  first uuid;
+  beyond uuid;
   name text;
+  taken bool;
   made int := 0;
 BEGIN
   FOR i IN 0 .. weeks - 1 LOOP
     name := parent || to_char((week + i * interval '7 days') AT TIME ZONE 'UTC', '_IYYY"w"IW');
-    IF to_regclass(name) IS NULL THEN
-      EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', name, parent,
-        uuid_first_at(week + i * interval '7 days'), uuid_first_at(week + (i + 1) * interval '7 days'));
-      made := made + 1;
-    END IF;
+    CONTINUE WHEN to_regclass(name) IS NOT NULL;
+    first := uuid_first_at(week + i * interval '7 days');
+    beyond := uuid_first_at(week + (i + 1) * interval '7 days');
+    EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE %I >= $1 AND %I < $2)', parent || '_default', key, key)
+      INTO taken USING first, beyond;
+    CONTINUE WHEN taken;
+    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', name, parent, first, beyond);
+    made := made + 1;
   END LOOP;
   RETURN made;
 END $$;

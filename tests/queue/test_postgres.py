@@ -1,0 +1,172 @@
+"""The queue's contract: exclusive claims, fenced leases, order, and nothing that waits in a circle."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+import uuid_utils.compat as uuids
+
+from tidings.domain import ids
+from tidings.domain.priorities import Priority
+from tidings.queue import postgres as queue
+from tidings.queue.postgres import Entry
+from tidings.store.database import Pool, open_pool
+
+pytestmark = pytest.mark.anyio
+
+LEASE = 30.0
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[Pool]:
+    opened = await open_pool(dsn, size=8, name="test", hot=True)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def enqueue(
+    pool: Pool, count: int, *, priority: Priority = Priority.MEDIUM, due_at: datetime | None = None
+) -> list[UUID]:
+    notifications = [uuids.uuid7() for _ in range(count)]
+    entries = [Entry(ids.delivery_id(one, 1), one, int(priority), due_at) for one in notifications]
+    await queue.enqueue(pool, entries)
+    return [entry.delivery_id for entry in entries]
+
+
+async def claim(pool: Pool, limit: int = 100, seconds: float = LEASE) -> list[queue.Claimed]:
+    return await queue.claim(pool, lease=uuids.uuid7(), limit=limit, seconds=seconds)
+
+
+async def expire(pool: Pool) -> None:
+    """As if time had passed: every lease has run out."""
+    await pool.execute(
+        "UPDATE queue SET due_at = now() - interval '1 second' WHERE lease IS NOT NULL"
+    )
+
+
+async def test_concurrent_claims_share_nothing(pool: Pool) -> None:
+    expected = await enqueue(pool, 200)
+    batches = await asyncio.gather(*(claim(pool, 40) for _ in range(8)))
+    claimed = [one.delivery_id for batch in batches for one in batch]
+    claimed += [one.delivery_id for one in await claim(pool, 200)]
+    assert sorted(claimed) == sorted(expected)
+
+
+async def test_urgent_first_then_by_due_time(pool: Pool) -> None:
+    now = datetime.now(UTC)
+    low = await enqueue(pool, 1, priority=Priority.LOW, due_at=now - timedelta(hours=2))
+    late = await enqueue(pool, 1, priority=Priority.HIGH, due_at=now - timedelta(minutes=1))
+    early = await enqueue(pool, 1, priority=Priority.HIGH, due_at=now - timedelta(hours=1))
+    critical = await enqueue(pool, 1, priority=Priority.CRITICAL)
+    order = [(await claim(pool, 1))[0].delivery_id for _ in range(4)]
+    assert order == [*critical, *early, *late, *low]
+
+
+async def test_what_is_scheduled_waits(pool: Pool) -> None:
+    await enqueue(pool, 1, due_at=datetime.now(UTC) + timedelta(hours=1))
+    assert await claim(pool) == []
+    seconds = await queue.next_due(pool)
+    assert seconds is not None
+    assert 3500 < seconds <= 3600
+
+
+async def test_next_due_of_an_empty_queue(pool: Pool) -> None:
+    assert await queue.next_due(pool) is None
+    await enqueue(pool, 1)
+    assert await queue.next_due(pool) == 0
+
+
+async def test_an_expired_lease_is_taken_over_and_tells_of_a_started_call(pool: Pool) -> None:
+    await enqueue(pool, 2)
+    first = await claim(pool)
+    started = await queue.start(pool, [first[0].hold], LEASE)
+    assert started == {first[0].hold}
+    assert await claim(pool) == [], "what is leased is not due"
+    await expire(pool)
+    again = {one.delivery_id: one for one in await claim(pool)}
+    assert all(one.rescued for one in again.values())
+    assert again[first[0].delivery_id].started_at is not None
+    assert again[first[1].delivery_id].started_at is None
+
+
+async def test_a_late_holder_can_do_nothing(pool: Pool) -> None:
+    await enqueue(pool, 1)
+    (late,) = await claim(pool)
+    await expire(pool)
+    (holder,) = await claim(pool)
+    before = await pool.fetchrow("SELECT * FROM queue")
+    assert await queue.start(pool, [late.hold], LEASE) == set()
+    await queue.renew(pool, [late.hold], 3 * LEASE)
+    await queue.give_back(pool, [late.hold])
+    await queue.remove(pool, [late.hold])
+    assert await pool.fetchrow("SELECT * FROM queue") == before
+    assert await queue.start(pool, [holder.hold], LEASE) == {holder.hold}
+
+
+async def test_heartbeat_extends_only_what_is_held(pool: Pool) -> None:
+    await enqueue(pool, 2)
+    (mine,) = await claim(pool, 1, seconds=5)
+    (other,) = await claim(pool, 1, seconds=5)
+    await queue.renew(pool, [mine.hold], 500)
+    left = {
+        row["delivery_id"]: row["left"]
+        for row in await pool.fetch(
+            "SELECT delivery_id, extract(epoch FROM due_at - now()) AS left FROM queue"
+        )
+    }
+    assert left[mine.delivery_id] > 400
+    assert left[other.delivery_id] <= 5
+
+
+async def test_heartbeat_does_not_wait_for_what_is_being_settled(pool: Pool) -> None:
+    """It would hold some rows and wait for others: two of those in a circle are a deadlock."""
+    await enqueue(pool, 50)
+    held = [one.hold for one in await claim(pool)]
+    async with pool.acquire() as settling, settling.transaction():
+        await settling.execute("SELECT FROM queue WHERE delivery_id = $1 FOR UPDATE", held[25][0])
+        await asyncio.wait_for(queue.renew(pool, held, 500), 10)
+    renewed = await pool.fetchval(
+        "SELECT count(*) FROM queue WHERE due_at > now() + interval '400 seconds'"
+    )
+    assert renewed == 49
+
+
+async def test_give_back_keeps_what_has_started(pool: Pool) -> None:
+    await enqueue(pool, 2)
+    first, second = await claim(pool)
+    await queue.start(pool, [first.hold], LEASE)
+    await queue.give_back(pool, [first.hold, second.hold])
+    (again,) = await claim(pool)
+    assert again.delivery_id == second.delivery_id
+    assert not again.rescued
+
+
+async def test_withdraw_leaves_calls_under_way(pool: Pool) -> None:
+    notification = uuids.uuid7()
+    deliveries = [ids.delivery_id(notification, ordinal) for ordinal in (1, 2, 3)]
+    await queue.enqueue(pool, [Entry(one, notification, 2) for one in deliveries])
+    bystander = await enqueue(pool, 1)
+    first, second = await claim(pool, 2)
+    await queue.start(pool, [first.hold], LEASE)
+    withdrawn = await queue.withdraw(pool, notification)
+    assert sorted(withdrawn) == sorted(set(deliveries) - {first.delivery_id})
+    assert await queue.start(pool, [second.hold], LEASE) == set(), (
+        "its holder learns of it before the call"
+    )
+    left = {row["delivery_id"] for row in await pool.fetch("SELECT delivery_id FROM queue")}
+    assert left == {first.delivery_id, *bystander}
+
+
+async def test_depth_by_priority(pool: Pool) -> None:
+    await enqueue(pool, 3, priority=Priority.HIGH)
+    await enqueue(pool, 2, priority=Priority.HIGH, due_at=datetime.now(UTC) + timedelta(hours=1))
+    await enqueue(pool, 1, priority=Priority.LOW, due_at=datetime.now(UTC) - timedelta(minutes=5))
+    await claim(pool, 2)
+    high, low = await queue.depth(pool)
+    assert (high.priority, high.waiting, high.scheduled, high.leased) == (Priority.HIGH, 1, 2, 2)
+    assert (low.priority, low.waiting) == (Priority.LOW, 1)
+    assert low.age >= 300
