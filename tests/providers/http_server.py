@@ -131,8 +131,10 @@ class HttpStandIn:
         assert task is not None
         self._handlers.add(task)
         try:
-            # The other side may leave at any time.
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            # The other side may leave at any time, and the test may end.
+            with contextlib.suppress(
+                asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError
+            ):
                 await self._script(Connection(reader, writer, self))
         finally:
             self._handlers.discard(task)

@@ -28,6 +28,12 @@ from tidings.providers.guarded import STALE, TTL, GuardedHttp
 from tidings.providers.http import Answer, Failure, Request
 from tidings.settings import SettingsError
 
+
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": request.param}
+
+
 HOST = "hooks.example"
 LOOPBACK = "127.0.0.1"
 
@@ -246,6 +252,10 @@ async def test_rebinding_to_a_private_address_is_refused_at_the_next_check() -> 
         clock.now += TTL + 1
         answer = await post(client, inside.url(host=HOST))
         assert answer == Permanent(Reason.ADDRESS_FORBIDDEN, detail="loopback address")
+        # What was checked before does not come back, not even when the name service fails.
+        names.broken = True
+        answer = await post(client, server.url(host=HOST))
+        assert answer == Transient(Reason.CONNECTION_FAILED, detail="host not found")
         assert (len(server.received), inside.connections) == (2, 0)
 
 

@@ -56,7 +56,7 @@ def open_accounts(foundation: Foundation, pool: Pool) -> Accounts:
     )
     return Accounts(
         [
-            OpenAccount(account, MANIFESTS[account.provider], provider_of(account, ports))
+            OpenAccount.of(account, MANIFESTS[account.provider], provider_of(account, ports))
             for account in foundation.accounts
         ],
         (ports.http, ports.guarded),

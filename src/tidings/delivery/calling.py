@@ -1,6 +1,7 @@
 """Calls to providers: each in a task of its own, many at a time, none beyond its time-out."""
 
 import asyncio
+import contextlib
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import structlog
 from tidings.delivery.settling import Held, Try
 from tidings.domain.channels import Channel
 from tidings.domain.messages import Message
-from tidings.domain.outcomes import OUTCOME_WORDS, Outcome, Unknown
+from tidings.domain.outcomes import OUTCOME_WORDS, Outcome, Transient, Unknown
 from tidings.domain.provider import Account, Manifest, Provider
 from tidings.domain.reasons import Reason
 from tidings.metrics import Metrics
@@ -25,11 +26,20 @@ _PATIENCE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class OpenAccount:
-    """An account in use: what it is, and the provider that serves it."""
+    """An account in use: what it is, the provider that serves it, and its places for calls."""
 
     account: Account
     manifest: Manifest
     provider: Provider
+    slots: contextlib.AbstractAsyncContextManager[object]
+
+    @classmethod
+    def of(cls, account: Account, manifest: Manifest, provider: Provider) -> "OpenAccount":
+        field = manifest.concurrency_field
+        slots: contextlib.AbstractAsyncContextManager[object] = contextlib.nullcontext()
+        if field is not None:
+            slots = asyncio.Semaphore(int(account.number(field)))
+        return cls(account, manifest, provider, slots)
 
 
 class Closable(Protocol):
@@ -68,14 +78,14 @@ class Caller:
         self._finished = finished
         self._metrics = metrics
         self._now = now
+        self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines: dict[asyncio.Task[None], float] = {}
 
     def call(self, chosen: OpenAccount, batch: Sequence[tuple[Held, Message]]) -> None:
         """Send a batch (of one, with most providers) in the background."""
-        loop = asyncio.get_running_loop()
-        task = loop.create_task(self._send(chosen, batch))
-        self._deadlines[task] = loop.time() + chosen.account.timeout + _PATIENCE
-        task.add_done_callback(self._deadlines.__delitem__)
+        task = asyncio.create_task(self._call(chosen, batch))
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
 
     def cut_overdue(self) -> None:
         """Cancel the calls whose provider did not keep its time-out; they end as unknown. One look at
@@ -87,17 +97,37 @@ class Caller:
 
     async def drain(self, seconds: float) -> None:
         """Wait for the calls under way, then cut off what is left."""
-        if self._deadlines:
-            await asyncio.wait(list(self._deadlines), timeout=seconds)
-        for task in list(self._deadlines):
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
             task.cancel()
-        if self._deadlines:
-            await asyncio.wait(list(self._deadlines))
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
-    async def _send(self, chosen: OpenAccount, batch: Sequence[tuple[Held, Message]]) -> None:
-        started = self._now()
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._deadlines.pop(task, None)
+
+    async def _call(self, chosen: OpenAccount, batch: Sequence[tuple[Held, Message]]) -> None:
+        try:
+            async with chosen.slots:
+                started = self._now()
+                self._start_clock(chosen.account.timeout)
+                self._conclude(chosen, batch, await self._send(chosen, batch), started)
+        except asyncio.CancelledError:
+            # Still waiting for its turn when the worker was stopped: surely not sent.
+            never = Transient(Reason.CONNECTION_FAILED, detail="stopped before its turn")
+            self._conclude(chosen, batch, [never] * len(batch), self._now())
+
+    def _start_clock(self, timeout: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._deadlines[task] = asyncio.get_running_loop().time() + timeout + _PATIENCE
+
+    async def _send(
+        self, chosen: OpenAccount, batch: Sequence[tuple[Held, Message]]
+    ) -> Sequence[Outcome]:
         began = asyncio.get_running_loop().time()
-        outcomes: Sequence[Outcome]
         try:
             outcomes = await chosen.provider.send([message for _, message in batch])
             if len(outcomes) != len(batch):
@@ -113,15 +143,20 @@ class Caller:
                 frames="".join(traceback.format_tb(error.__traceback__)),
             )
             outcomes = [Unknown(Reason.PROVIDER_FAILED, type(error).__name__)] * len(batch)
-        self._metrics.attempt_seconds.labels(chosen.manifest.name).observe(
-            asyncio.get_running_loop().time() - began
-        )
+        seconds = asyncio.get_running_loop().time() - began
+        self._metrics.attempt_seconds.labels(chosen.manifest.name).observe(seconds)
+        return outcomes
+
+    def _conclude(
+        self,
+        chosen: OpenAccount,
+        batch: Sequence[tuple[Held, Message]],
+        outcomes: Sequence[Outcome],
+        started: datetime,
+    ) -> None:
         finished = self._now()
         for (held, message), outcome in zip(batch, outcomes, strict=True):
             word = OUTCOME_WORDS[type(outcome)]
             self._metrics.attempts.labels(message.channel, chosen.manifest.name, word).inc()
-            self._finished(
-                held,
-                chosen,
-                Try(message.attempt, chosen.account.name, outcome, word, started, finished),
-            )
+            tried = Try(message.attempt, chosen.account.name, outcome, word, started, finished)
+            self._finished(held, chosen, tried)

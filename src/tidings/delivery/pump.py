@@ -15,10 +15,11 @@ import structlog
 
 from tidings.delivery.calling import Accounts, Caller, OpenAccount
 from tidings.delivery.preparing import CompiledTemplates, prepare
+from tidings.delivery.reporting import report
 from tidings.delivery.settling import Held, Settlement, Try, settle
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.messages import Message
-from tidings.domain.outcomes import OUTCOME_WORDS, Accepted, Unknown
+from tidings.domain.outcomes import OUTCOME_WORDS, Unknown
 from tidings.domain.reasons import Reason
 from tidings.domain.retry import Decision, Retry, RetryPolicy, Settle, decide
 from tidings.metrics import Metrics
@@ -283,7 +284,7 @@ class Pump:
             isinstance(one.decision, Retry) or one.held.work.routing == "fallback" for one in ours
         ):
             self._wake.set()  # something may be due earlier than the claim loop expects
-        self._report(batch, ours)
+        report(self._metrics, batch, ours)
 
     def _drop(self, held: Held) -> None:
         self._held.discard(held.claim.hold)
@@ -302,37 +303,6 @@ class Pump:
                     await queue.renew(connection, held, self._settings.lease)
             except UNAVAILABLE as error:
                 log.warning("database.unavailable", doing="heartbeat", error=type(error).__name__)
-
-    # ------------------------------------------------------------ telling
-
-    def _report(self, batch: Sequence[Settlement], ours: Sequence[Settlement]) -> None:
-        for one in ours:
-            self._report_one(one)
-        for _ in range(len(batch) - len(ours)):
-            self._metrics.lost_leases.inc()
-
-    def _report_one(self, one: Settlement) -> None:
-        held, decision = one.held, one.decision
-        facts = {
-            "notification_id": str(held.claim.notification_id),
-            "delivery_id": str(held.claim.delivery_id),
-            "channel": str(held.work.channel),
-            "reason": str(decision.reason),
-            "attempt": one.tried.number if one.tried else held.claim.attempts,
-        }
-        if one.tried and isinstance(one.tried.outcome, Unknown):
-            self._metrics.unknown.labels(held.work.channel).inc()
-        if isinstance(decision, Retry):
-            log.info("delivery.postponed", next_attempt_at=decision.at.isoformat(), **facts)
-            return
-        self._metrics.settled.labels(held.work.channel, decision.status).inc()
-        if one.tried and isinstance(one.tried.outcome, Accepted):
-            self._metrics.accept_to_send_seconds.labels(held.claim.priority.word).observe(
-                max(0.0, (one.tried.finished_at - held.work.tries_from).total_seconds())
-            )
-        log.info(
-            f"delivery.{decision.status}", account=one.tried.account if one.tried else None, **facts
-        )
 
 
 def _now() -> datetime:

@@ -36,6 +36,8 @@ class Manifest:
     idempotent: sending the same delivery_id again has no second effect, so unknown is retried safely.
     confirms_delivery: accepted means that the recipient has it.
     address_field: the account field that serves as address when the recipient gives none.
+    concurrency_field: the account field that says how many calls may be under way in one process; what
+    waits for its turn does not spend its time-out.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Manifest:
     idempotent: bool = False
     confirms_delivery: bool = False
     address_field: str | None = None
+    concurrency_field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

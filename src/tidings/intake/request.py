@@ -41,7 +41,9 @@ def _no_control(value: str) -> str:
 
 def _email(value: str) -> str:
     plain = len(value) <= 254 and _PLAIN_EMAIL.fullmatch(value) and value.index("@") <= 64
-    if plain and "xn--" not in value:  # which is put in the form of its script, to be found by either
+    if (
+        plain and "xn--" not in value
+    ):  # which is put in the form of its script, to be found by either
         return value
     try:
         # example.com and friends are refused as "special use" by default; that is the receiver's matter.

@@ -6,7 +6,7 @@ is the data's), and a variable that is missing is an error that names it.
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, UndefinedError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -52,6 +52,10 @@ _TEXT = _Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_
 _HTML = _Environment(undefined=StrictUndefined, autoescape=True, keep_trailing_newline=False)
 
 
+GLOBALS: Mapping[str, Any] = dict(_TEXT.globals)
+"""What every template may use beside its variables: range, dict, cycler, joiner, namespace, lipsum."""
+
+
 class Field:
     """One compiled field of a template."""
 
@@ -65,11 +69,13 @@ class Field:
         self._template = None if self._constant is not None else _compile(path, source, html=html)
 
     def render(self, context: Mapping[str, Any]) -> str:
-        """Raises RenderingError."""
+        """context: as made by context_of(), GLOBALS included. Raises RenderingError."""
         if self._template is None:
             return self._constant or ""
         try:
-            text = self._template.render(context)
+            # What Template.render() does, less a copy of all variables and globals for each field.
+            whole = self._template.new_context(cast("dict[str, Any]", context), shared=True)
+            text = "".join(self._template.root_render_func(whole))
         except UndefinedError as error:
             raise RenderingError(Reason.UNDEFINED_VARIABLE, self._undefined(error)) from None
         except Exception as error:  # noqa: BLE001 - a template can raise anything; the message may hold data

@@ -5,10 +5,12 @@ start. This is the only module that knows where the binaries come from.
 """
 
 import contextlib
+import fcntl
 import logging
 import subprocess
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -53,10 +55,10 @@ class EmbeddedServer:
         """Start the server, or find it running; its URL. Blocks for a second or so."""
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         self.directory.mkdir(mode=0o700, exist_ok=True)
-        self._forget_dead_server()
         server = pgserver.get_server(self.directory, cleanup_mode=None, start=False)
         self._server = server
-        with server._lock:
+        with self._alone():
+            self._forget_dead_server()
             server.ensure_pgdata_inited()
             self._configure()
             self._ensure_running(server)
@@ -71,7 +73,8 @@ class EmbeddedServer:
     def running(self) -> bool:
         """Whether a server works in this directory now."""
         pid = self._pid()
-        return pid is not None and _alive(pid)
+        # By its command line too: after a reboot the number may be that of another PostgreSQL.
+        return pid is not None and _alive(pid, str(self.directory))
 
     def stop(self) -> None:
         """Stop the server in an orderly way; what is committed is safe in any case."""
@@ -98,6 +101,15 @@ class EmbeddedServer:
                     await connection.execute(f'CREATE DATABASE "{DATABASE}"')
         finally:
             await connection.close()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time starts the server of this directory. The library's own lock is one for
+        all servers of the user: while one of them recovers, no other could be started or found."""
+        lock = self.directory.with_name(f".{self.directory.name}.lock")
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _configure(self) -> None:
         (self.directory / "tidings.conf").write_text(_CONFIGURATION, encoding="utf-8")
@@ -166,9 +178,16 @@ class EmbeddedServer:
         ]
 
 
-def _alive(pid: int) -> bool:
-    """A killed server stays a zombie where nobody reaps it, as in containers without an init."""
-    with contextlib.suppress(psutil.NoSuchProcess):
+def _alive(pid: int, argument: str | None = None) -> bool:
+    """Whether a PostgreSQL process has this number, and was started with this argument.
+
+    A killed server stays a zombie where nobody reaps it, as in containers without an init.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess, ValueError, OverflowError):
         process = psutil.Process(pid)
-        return process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE
+        return (
+            process.name() == "postgres"
+            and process.status() != psutil.STATUS_ZOMBIE
+            and (argument is None or argument in process.cmdline())
+        )
     return False

@@ -82,7 +82,7 @@ class Keys:
             }
             active = int(document["active"])
             hash_key = base64.b64decode(document["hash_key"], validate=True)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             raise KeyRingError(
                 'the key ring must be JSON like {"active": 1, "keys": {"1": "<32 bytes in base64>"}, '
                 '"hash_key": "<32 bytes in base64>"}; `tidings keyring new` prints one'
@@ -182,7 +182,7 @@ class KeyRing:
 def read_keys(path: Path) -> Keys:
     """Raises KeyRingError where there is no such file or it holds no key ring."""
     try:
-        return Keys.parse(path.read_text(encoding="utf-8"))
+        return Keys.parse(path.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
         raise KeyRingError(f"cannot read the key ring {path}: {error.strerror}") from None
 

@@ -8,6 +8,7 @@ MANIFEST = Manifest(
     title="SMTP",
     channels=(Channel.EMAIL,),
     docs_url="https://www.rfc-editor.org/rfc/rfc6409",
+    concurrency_field="connections",
     fields=(
         Field("host", "Name or address of the mail server.", required=True),
         Field(
