@@ -59,7 +59,7 @@ class ApiSettings(Section):
 class WorkerSettings(Section):
     processes: Annotated[int, Field(ge=1, le=64)] = 1
     """Worker processes that `tidings serve` starts."""
-    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 512
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 768
     """Deliveries in flight in one worker process at the most."""
     claim_batch: Annotated[int, Field(ge=1, le=5_000)] = 256
     """Deliveries claimed by one query at the most."""

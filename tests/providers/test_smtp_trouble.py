@@ -333,7 +333,7 @@ async def test_a_cancelled_send_gives_its_place_back_and_drops_its_connection() 
 
 async def test_the_time_limit_covers_the_wait_for_a_connection() -> None:
     async with scripted_server(CONTENT=Odd.HANG) as server:
-        provider = SmtpProvider(account(server.port, connections=1, timeout=0.2))
+        provider = SmtpProvider(account(server.port, connections=1, timeout=1.5))
         first, second = await provider.send([message(), message()])
         await provider.close()
     assert first == Unknown(Reason.TIMED_OUT, detail="timed out after the content")

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +38,18 @@ class Foundation:
     accounts: list[Account]
 
 
+def raise_file_limit() -> None:
+    """Every connection is an open file, and the usual soft limit of 1,024 is meant for programs that use
+    select(); ours may use what the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def lay(settings: Settings, dsn: str, process: str) -> Foundation:
     """Logs, keys and accounts. Raises SettingsError and KeyRingError."""
+    raise_file_limit()
     logs.configure(format=settings.log.format, level=settings.log.level, process=process)
     accounts = build_accounts(settings, MANIFESTS)
     return Foundation(settings, dsn, open_keyring(settings), accounts)

@@ -50,7 +50,7 @@ def show(
     if as_json:
         print_json(
             {"from": where, "active": keys.active, "keys": sorted(keys.keys)}
-            | ({} if used is None else {"usage": _by_key(used)})
+            | ({} if used is None else {"usage": {str(k): v for k, v in _by_key(used).items()}})
         )
         return
     typer.echo(f"The key ring comes from {where}.")

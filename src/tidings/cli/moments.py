@@ -20,11 +20,11 @@ def in_the_future(written: str) -> datetime:
 
 
 def _moment(written: str, direction: int) -> datetime:
-    if span := _SPAN.fullmatch(written.strip()):
-        return datetime.now(UTC) + direction * timedelta(**{_UNITS[span[2]]: int(span[1])})
     try:
+        if span := _SPAN.fullmatch(written.strip()):
+            return datetime.now(UTC) + direction * timedelta(**{_UNITS[span[2]]: int(span[1])})
         moment = datetime.fromisoformat(written)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{written!r} is no time; write 2026-03-01T09:00:00Z, or 30m, 2h, 7d"
         ) from None

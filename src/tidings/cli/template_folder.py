@@ -129,13 +129,11 @@ def read(folder: Path) -> Template:
         if path.name.startswith((".", "README")):
             continue
         try:
-            if path.name == MAIN:
-                settings = _table(path, _SETTINGS)
-            else:
-                channel, fields = _content(path)
-                content.setdefault(channel, {}).update(fields)
+            channel, fields = _parse(path, _text(path))
         except FolderError as error:
             mistakes += error.mistakes
+        else:
+            (content.setdefault(channel, {}) if channel else settings).update(fields)
     if mistakes:
         raise FolderError(mistakes)
     return Template(
@@ -148,14 +146,15 @@ def read(folder: Path) -> Template:
 
 
 def write(folder: Path, template: Template) -> None:
-    """Make the folder hold exactly this template; files that are not a template's stay. Raises OSError."""
+    """Make the folder say exactly this; files that are not a template's stay. Raises OSError."""
     files = dict(_files(template))
     folder.mkdir(parents=True, exist_ok=True)
     for name in KNOWN:
-        if name in files:
-            (folder / name).write_bytes(files[name].encode())
-        else:
-            (folder / name).unlink(missing_ok=True)
+        path = folder / name
+        if name not in files:
+            path.unlink(missing_ok=True)
+        elif not _says(path, files[name]):
+            path.write_bytes(files[name].encode())
 
 
 def locate(folder: Path, path: str, message: str) -> Mistake:
@@ -178,26 +177,33 @@ def locate(folder: Path, path: str, message: str) -> Mistake:
     return Mistake(folder, 0, f"{path}: {said}" if path else said)
 
 
-def _content(path: Path) -> tuple[str, dict[str, Any]]:
-    """The channel that a file belongs to, and the fields that it gives."""
-    if path.name in _TEXTS:
-        channel, name = _TEXTS[path.name]
-        return channel, {name: _text(path)}
-    if path.name in _TABLES:
-        channel, names = _TABLES[path.name]
-        return channel, _table(path, names)
-    if path.name in _JSON:
-        channel, name = _JSON[path.name]
-        return channel, {name: _json(path)}
+def _parse(path: Path, text: str) -> tuple[str, dict[str, Any]]:
+    """The channel that a file belongs to, and the fields that it gives; for template.toml no channel."""
+    name = path.name
+    if name == MAIN:
+        return "", _table(path, text, _SETTINGS)
+    if name in _TEXTS:
+        channel, field_name = _TEXTS[name]
+        return channel, {field_name: text.removesuffix("\n")}
+    if name in _TABLES:
+        channel, names = _TABLES[name]
+        return channel, _table(path, text, names)
+    if name in _JSON:
+        channel, field_name = _JSON[name]
+        return channel, {field_name: _json(path, text)}
     raise FolderError([Mistake(path, 0, f"not a template's file; those are {', '.join(KNOWN)}")])
 
 
+def _says(path: Path, text: str) -> bool:
+    """Whether the file is there and says the same, if in other words: then it is left as it is, with its
+    comments and its order."""
+    try:
+        return _parse(path, _text(path)) == _parse(path, text)
+    except FolderError:
+        return False
+
+
 def _text(path: Path) -> str:
-    text = _decoded(path)
-    return text.removesuffix("\n").removesuffix("\r")
-
-
-def _decoded(path: Path) -> str:
     try:
         return path.read_bytes().decode()
     except UnicodeDecodeError as error:
@@ -207,8 +213,7 @@ def _decoded(path: Path) -> str:
         raise FolderError([Mistake(path, 0, error.strerror or "cannot be read")]) from None
 
 
-def _table(path: Path, names: Sequence[str]) -> dict[str, str]:
-    text = _decoded(path)
+def _table(path: Path, text: str, names: Sequence[str]) -> dict[str, str]:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -230,8 +235,7 @@ def _table(path: Path, names: Sequence[str]) -> dict[str, str]:
     return table
 
 
-def _json(path: Path) -> Any:
-    text = _decoded(path)
+def _json(path: Path, text: str) -> Any:
     try:
         return pydantic_core.from_json(text, allow_inf_nan=False)
     except ValueError as error:
@@ -257,8 +261,8 @@ def _files(template: Template) -> Iterator[tuple[str, str]]:
 def _line_of(path: Path, name: str, within: int = 1) -> int:
     """The line of a field's text, or one within it, in a TOML file; 0 where it is not found."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = _text(path)
+    except FolderError:
         return 0
     first = _line_in(text, name)
     if not first:

