@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +134,22 @@ class System:
 
     async def settled(self, notification_id: str, seconds: float = 20) -> Any:
         """The status, once every delivery has ended."""
+        return await self.until(notification_id, lambda one: one["status"] in ENDED, seconds)
+
+    async def until(
+        self, notification_id: str, reached: Callable[[Any], bool], seconds: float = 20
+    ) -> Any:
+        """The status, once every delivery is as asked for."""
         async with asyncio.timeout(seconds):
             while True:
                 status = await self.status(notification_id)
-                if all(one["status"] in ENDED for one in status["deliveries"]):
+                if all(reached(one) for one in status["deliveries"]):
                     return status
                 await asyncio.sleep(0.01)
+
+    def from_now(self, seconds: float) -> str:
+        """A moment to come, as the API takes it."""
+        return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
     async def _until_ready(self) -> None:
         async with asyncio.timeout(20):
