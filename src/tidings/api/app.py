@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 
 from tidings import __version__
 from tidings.api import problems
@@ -16,7 +17,8 @@ from tidings.api.routes import notifications, operations, outbox, sending, templ
 def create_app(parts: Parts) -> FastAPI:
     """The app with all its routes. The two hot ones are plain Starlette: FastAPI's machinery around a
     route costs more than accepting a notification."""
-    app = FastAPI(
+    app = FastAPIOffline(  # /docs without fetching anything from elsewhere
+        redoc_url=None,
         title="Tidings",
         version=__version__,
         summary="One HTTP call, delivered over the right channel, and known.",

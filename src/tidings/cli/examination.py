@@ -143,7 +143,7 @@ async def _database(
     findings: list[Finding] = []
     try:
         with explained():
-            async with asyncio.timeout(_PATIENCE * 6), connected_pool(settings) as (pool, dsn):
+            async with connected_pool(settings) as (pool, dsn):
                 async with pool.acquire() as connection:
                     findings += [await _version(connection), await _clock(connection)]
                     findings += await _schema(connection, keyring)

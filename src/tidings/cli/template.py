@@ -56,7 +56,7 @@ class _Pushed:
 def push(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", exists=True, help="Folders, or files inside them."),
+        typer.Argument(metavar="PATH", exists=True, help="Folders, or files inside them."),
     ],
     as_json: Json = False,
 ) -> None:
@@ -86,7 +86,7 @@ def push(
 @app.command()
 def pull(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder around them.")],
-    only: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Only these.")] = None,
+    only: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Only these.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write templates of the server into folders, one for each; what was there is replaced."""

@@ -9,7 +9,7 @@
         sms.txt
         push.toml               or one for a channel with several short ones
         in_app.toml
-        webhook.json
+        webhook.json            the payload; null to send the notification's data as it is
 
 A text file's last line feed belongs to the file and not to the text.
 """
@@ -190,7 +190,8 @@ def _parse(path: Path, text: str) -> tuple[str, dict[str, Any]]:
         return channel, _table(path, text, names)
     if name in _JSON:
         channel, field_name = _JSON[name]
-        return channel, {field_name: _json(path, text)}
+        value = _json(path, text)
+        return channel, {} if value is None else {field_name: value}
     raise FolderError([Mistake(path, 0, f"not a template's file; those are {', '.join(KNOWN)}")])
 
 
@@ -254,8 +255,11 @@ def _files(template: Template) -> Iterator[tuple[str, str]]:
         if given := template.content.get(channel):
             yield file, toml_text.dump({name: given[name] for name in names if given.get(name)})
     for file, (channel, name) in _JSON.items():
-        if (value := template.content.get(channel, {}).get(name)) is not None:
-            yield file, f"{orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()}\n"
+        given = template.content.get(channel, {"": ""})
+        # A channel without any field is there too: null says so, and that the data itself is sent.
+        if name in given or not given:
+            value = orjson.dumps(given.get(name), option=orjson.OPT_INDENT_2).decode()
+            yield file, f"{value}\n"
 
 
 def _line_of(path: Path, name: str, within: int = 1) -> int:

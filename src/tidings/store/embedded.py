@@ -180,21 +180,23 @@ class EmbeddedServer:
             return None
 
     def _forget_dead_server(self) -> None:
-        """After a crash or reboot, the pid file may name a process that is gone or not PostgreSQL.
+        """After a crash or reboot, the pid file may name a process that is gone or not PostgreSQL, or be
+        empty: PostgreSQL does not start over either.
 
         The file is removed only when no backend of the dead server is left in the directory: they end by
         themselves when their postmaster is gone, and two generations must never share the data.
         """
-        if self._pid() is None or self.running():
+        if not (self.directory / "postmaster.pid").exists():
             return
         deadline = time.monotonic() + _START_LIMIT
-        while self._backends():
+        while not self.running() and self._backends():
             if time.monotonic() > deadline:
                 raise self._not_started(
                     "cannot start: processes of a dead server are still at work"
                 )
             time.sleep(0.05)
-        self._unlock()
+        if not self.running():
+            self._unlock()
 
     def _unlock(self) -> None:
         """Remove the lock files of a dead server: its own, and its socket's (named on lines 4 and 5)."""
