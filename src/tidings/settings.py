@@ -173,6 +173,11 @@ class Settings(BaseSettings):
             raise ValueError("allowed is a URL like postgresql://user:password@host:5432/database")
         return value
 
+    @field_validator("data_dir", "keyring_file")
+    @classmethod
+    def _home(cls, path: Path | None) -> Path | None:
+        return path and path.expanduser()
+
     @model_validator(mode="after")
     def _lease_outlives_timeouts(self) -> "Settings":
         for name, account in self.accounts.items():

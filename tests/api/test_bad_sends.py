@@ -21,15 +21,15 @@ GOOD: dict[str, Any] = {
 }
 LONG = "a" * 5_000
 # Wrong in every field that holds one word or name.
-NO_NAME = (1, 1.5, True, [], {}, ["a"], "", "a" * 256, "a\x00b", "a\nb", "\x7f")
-NO_WORD = (1, True, [], {}, "", "HIGH ", "none", "a\x00", LONG)
-NO_OBJECT = (1, "", "{}", True, [], [{}])
-NO_TIME = (
-    (1700000000, 1700000000.5, -1, True, [], {}, "", "now", "1700000000", "9999999999999", LONG)
-    + ("2030-01-01", "2030-01-01T00:00:00", "2030-01-01 00:00:00Z", "2030-01-01T00:00Z")
-    + ("2030-01-01T00:00:00+0200", "2030-13-01T00:00:00Z", "2030-02-30T00:00:00Z")
-    + ("2030-01-01T24:00:00Z", "2030-01-01T00:00:00+24:00", "2030-01-01T00:00:00Z\n")
-    + ("1999-12-31T23:59:59Z", "2201-01-01T00:00:00Z", "٢٠٣٠-01-01T00:00:00Z", "P1D", "\x00")
+NO_NAME: tuple[Any, ...] = (1, 1.5, True, [], {}, ["a"], "", "a" * 256, "a\x00b", "a\nb", "\x7f")
+NO_WORD: tuple[Any, ...] = (1, True, [], {}, "", "HIGH ", "none", "a\x00", LONG)
+NO_OBJECT: tuple[Any, ...] = (1, "", "{}", True, [], [{}])
+NO_TIME: tuple[Any, ...] = (
+    *(1700000000, 1700000000.5, -1, True, [], {}, "", "now", "1700000000", "9999999999999", LONG),
+    *("2030-01-01", "2030-01-01T00:00:00", "2030-01-01 00:00:00Z", "2030-01-01T00:00Z"),
+    *("2030-01-01T00:00:00+0200", "2030-13-01T00:00:00Z", "2030-02-30T00:00:00Z"),
+    *("2030-01-01T24:00:00Z", "2030-01-01T00:00:00+24:00", "2030-01-01T00:00:00Z\n"),
+    *("1999-12-31T23:59:59Z", "2201-01-01T00:00:00Z", "٢٠٣٠-01-01T00:00:00Z", "P1D", "\x00"),
 )
 
 WRONG: dict[str, tuple[Any, ...]] = {
@@ -40,7 +40,18 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "recipient": (None, *NO_OBJECT),
     "recipient.user_id": NO_NAME,
     "recipient.email": (
-        *(1, True, [], {}, "", "ann", "@example.com", "ann@", "ann@@example.com", "a b@example.com"),
+        *(
+            1,
+            True,
+            [],
+            {},
+            "",
+            "ann",
+            "@example.com",
+            "ann@",
+            "ann@@example.com",
+            "a b@example.com",
+        ),
         *("ann@example..com", "ann@example.com\x00", "ann@exam\nple.com", "Ann <ann@example.com>"),
         *("ann@example.com, bob@example.com", LONG + "@example.com", "ann@-example.com"),
         "ann@example.com\r\nBcc: bob@example.com",
@@ -91,8 +102,6 @@ UNKEEPABLE: tuple[bytes, ...] = (
     *(b"18446744073709551616", b"-9223372036854775809", b"[[123456789012345678901234567890]]"),
     *(b"[" * 100 + b"]" * 100, b'{"a":' * 100 + b"1" + b"}" * 100),
 )
-
-
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:

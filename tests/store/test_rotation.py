@@ -14,9 +14,9 @@ from tidings.domain import ids
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.priorities import Priority
-from tidings.store import deliveries, inbox, notifications, outbox, people, rotation
+from tidings.store import acceptance, deliveries, inbox, notifications, outbox, people, rotation
+from tidings.store.acceptance import NewDelivery
 from tidings.store.database import prepare
-from tidings.store.deliveries import NewDelivery
 from tidings.store.keyring import (
     KEYS_AGE,
     KeyRing,
@@ -58,25 +58,24 @@ async def add_notifications(
     connection: Connection, keyring: KeyRing, count: int
 ) -> list[NotificationRow]:
     rows = [notification(number) for number in range(count)]
-    await notifications.insert(connection, rows, keyring)
-    await deliveries.insert(
-        connection,
-        [
-            NewDelivery(
-                row.id,
-                ids.delivery_id(row.id, ordinal),
-                channel,
-                address,
-                DeliveryStatus.PENDING,
-                None,
-            )
-            for row in rows
-            for ordinal, (channel, address) in enumerate(
-                [(Channel.EMAIL, "ada@example.com"), (Channel.SMS, None)], start=1
-            )
-        ],
-        keyring,
-    )
+    planned = [
+        NewDelivery(
+            notification_id=row.id,
+            id=ids.delivery_id(row.id, ordinal),
+            channel=channel,
+            address=address,
+            status=DeliveryStatus.PENDING,
+            reason=None,
+            queued=False,
+            priority=Priority.MEDIUM,
+            due_at=None,
+        )
+        for row in rows
+        for ordinal, (channel, address) in enumerate(
+            [(Channel.EMAIL, "ada@example.com"), (Channel.SMS, None)], start=1
+        )
+    ]
+    await acceptance.store(connection, rows, planned, keyring)
     return rows
 
 

@@ -66,20 +66,28 @@ def describe_sending(document: dict[str, Any]) -> dict[str, Any]:
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
     document.setdefault("components", {}).setdefault("schemas", {}).update(definitions["$defs"])
-    document["paths"]["/notifications/send"] = {
-        "post": _operation(
-            "Accept one notification.", "send", SendRequest, Accepted, EXAMPLE, [_KEY]
-        )
-    }
-    document["paths"]["/notifications/bulk"] = {
-        "post": _operation(
-            "Accept up to 10,000 notifications, with a result for each.",
-            "bulk",
-            BulkRequest,
-            BulkResult,
-            {"notifications": [EXAMPLE]},
-            [],
-        )
+    for path in document["paths"].values():
+        for operation in path.values():
+            # The first sentence of a route's docstring says more than the name of its function.
+            if description := operation.get("description"):
+                operation["summary"] = description.partition(". ")[0].rstrip(".")
+    document["paths"] = {
+        "/notifications/send": {
+            "post": _operation(
+                "Accept one notification", "send", SendRequest, Accepted, EXAMPLE, [_KEY]
+            )
+        },
+        "/notifications/bulk": {
+            "post": _operation(
+                "Accept up to 10,000 notifications, with a result for each",
+                "bulk",
+                BulkRequest,
+                BulkResult,
+                {"notifications": [EXAMPLE]},
+                [],
+            )
+        },
+        **document["paths"],
     }
     return document
 

@@ -58,7 +58,9 @@ async def run_api(
         waker = Waker(pool)
         parts = _parts(foundation, pool, hot, keys, templates, waker, checkpoint)
         listener = Listener(foundation.dsn, {_CHANGES: _forgetting(keys, templates)})
-        listening = listening or bind(settings.api.host, settings.api.port)
+        listening = listening or bind(
+            settings.api.host, settings.api.port, shared=settings.api.processes > 1
+        )
         server = _Server(
             uvicorn.Config(
                 create_app(parts),
@@ -93,12 +95,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A listening socket that several API processes may share. Raises OSError."""
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket. shared: several API processes may listen on it; otherwise a second one is
+    refused, rather than taking a part of the requests in silence. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if shared:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listening.bind((host, port))
     listening.set_inheritable(True)
     return listening

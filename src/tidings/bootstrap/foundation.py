@@ -5,7 +5,6 @@ import os
 import resource
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from tidings import logs
 from tidings.bootstrap.places import development_key_file, keyring_file
@@ -22,6 +21,7 @@ Checkpoint = Callable[[str], None]
 
 _PROBE = b"tidings"
 _PROBE_NAME = "keyring_probe"
+_DEVELOPMENT_KEY_LOCK = 0x6B65_79
 
 
 def pass_by(_name: str) -> None:
@@ -82,29 +82,26 @@ async def check_keyring(connection: Connection, keyring: KeyRing) -> None:
         raise KeyRingError(f"the key ring does not fit this database: {error}") from None
 
 
-async def ensure_development_key(connection: Connection, settings: Settings) -> Path | None:
+async def ensure_development_key(connection: Connection, settings: Settings) -> None:
     """In development, make an admin API key on the first start and keep it with the data, readable by
     its owner only; so that the command line and the README's curl just work."""
-    path = development_key_file(settings)
     if not settings.development:
-        return None
-    if path.exists():
-        secret = path.read_text(encoding="utf-8").strip()
-        known = await connection.fetchval(
-            "SELECT 1 FROM api_keys WHERE hash = $1 AND revoked_at IS NULL",
-            api_keys.hash_of(secret),
-        )
-        if known:
-            return path
-        path.unlink()  # it belongs to a database that is gone
-    secret = api_keys.new_secret()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):  # another process was faster
+        return
+    path = development_key_file(settings)
+    async with connection.transaction():
+        # One process at a time: of several that start together, the first makes the key.
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _DEVELOPMENT_KEY_LOCK)
+        if path.exists():
+            secret = path.read_text(encoding="utf-8").strip()
+            if await api_keys.is_valid(connection, secret):
+                return
+            path.unlink()  # it belongs to a database that is gone
+        secret = api_keys.new_secret()
+        await api_keys.create(connection, "development", Role.ADMIN, secret)
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(secret + "\n")
-        await api_keys.create(connection, "development", Role.ADMIN, secret)
-    return path
 
 
 @contextlib.asynccontextmanager

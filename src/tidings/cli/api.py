@@ -26,7 +26,7 @@ def api() -> None:
 async def _run(settings: Settings) -> None:
     stop = stopping()
     try:
-        listening = bind(settings.api.host, settings.api.port)
+        listening = bind(settings.api.host, settings.api.port, shared=settings.api.processes > 1)
     except OSError as error:
         where = f"{settings.api.host}:{settings.api.port}"
         raise CommandError(

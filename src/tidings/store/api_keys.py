@@ -72,6 +72,14 @@ async def revoke(connection: Connection, key_id: UUID) -> bool:
     return bool(done == "UPDATE 1")
 
 
+async def is_valid(connection: Connection, secret: str) -> bool:
+    """Whether this key is known and not revoked."""
+    found = await connection.fetchval(
+        "SELECT 1 FROM api_keys WHERE hash = $1 AND revoked_at IS NULL", hash_of(secret)
+    )
+    return found is not None
+
+
 class ApiKeyCache:
     """Keys by hash; forgets all when any key changes, which is rare."""
 

@@ -56,10 +56,11 @@ async def open_pool(dsn: str, *, size: int, name: str, hot: bool = False) -> Poo
 
 
 async def prepare(connection: Connection) -> None:
-    """Teach a connection to read and write jsonb as Python values."""
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", format="text", encoder=_dump, decoder=orjson.loads
-    )
+    """Teach a connection to read and write JSON as Python values."""
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, schema="pg_catalog", format="text", encoder=_dump, decoder=orjson.loads
+        )
 
 
 def _dump(value: Any) -> str:

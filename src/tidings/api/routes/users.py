@@ -104,6 +104,7 @@ async def read_inbox(
 
 @router.get("/inbox/unread_count", responses=problems())
 async def unread_count(user_id: Name, parts: Wired, _: CanRead) -> UnreadCount:
+    """How many entries of the feed are unread."""
     return UnreadCount(unread=await inbox.unread_count(parts.pool, user_id))
 
 

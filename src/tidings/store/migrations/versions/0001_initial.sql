@@ -67,7 +67,7 @@ CREATE TABLE template_versions (
   name text NOT NULL,
   category text NOT NULL,
   on_unknown text NOT NULL CHECK (on_unknown IN ('resend', 'hold')),
-  content jsonb NOT NULL,
+  content json NOT NULL,          -- not jsonb, which forgets the order of a payload's members
   created_at timestamptz NOT NULL DEFAULT now(),
   created_by uuid,
   PRIMARY KEY (template_id, version)

@@ -1,0 +1,171 @@
+"""Who may do what: every route of the app with every role, and with every kind of bad key."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+from prometheus_client import CollectorRegistry
+
+from tests.api.conftest import Rows
+from tests.api.problem import assert_problem
+from tests.api.raw import exchange, request_bytes
+from tests.support.system import System
+from tidings.api.app import create_app
+from tidings.api.parts import Parts
+from tidings.api.problems import Code
+from tidings.metrics import Metrics
+from tidings.settings import ApiSettings
+from tidings.store import api_keys
+from tidings.store.api_keys import Role
+
+pytestmark = pytest.mark.anyio
+
+READERS = {Role.SENDER, Role.EDITOR, Role.VIEWER, Role.ADMIN}
+SENDERS = {Role.SENDER, Role.ADMIN}
+EDITORS = {Role.EDITOR, Role.ADMIN}
+
+# Every route of the app must be here, or below among the open ones.
+ALLOWED: dict[tuple[str, str], set[Role]] = {
+    ("POST", "/notifications/send"): SENDERS,
+    ("POST", "/notifications/bulk"): SENDERS,
+    ("GET", "/notifications"): READERS,
+    ("GET", "/notifications/{notification_id}/status"): READERS,
+    ("POST", "/notifications/{notification_id}/cancel"): SENDERS,
+    ("GET", "/templates"): READERS,
+    ("POST", "/templates"): EDITORS,
+    ("GET", "/templates/{template_id}"): READERS,
+    ("PUT", "/templates/{template_id}"): EDITORS,
+    ("POST", "/templates/{template_id}/preview"): READERS,
+    ("GET", "/users/{user_id}/preferences"): READERS,
+    ("PUT", "/users/{user_id}/preferences"): SENDERS,
+    ("GET", "/users/{user_id}/inbox"): READERS,
+    ("GET", "/users/{user_id}/inbox/unread_count"): READERS,
+    ("POST", "/users/{user_id}/inbox/read"): SENDERS,
+    ("POST", "/users/{user_id}/inbox/{entry_id}/read"): SENDERS,
+    ("GET", "/outbox"): EDITORS,
+}
+OPEN = {
+    *("/health/live", "/health/ready", "/metrics"),
+    *("/openapi.json", "/docs", "/docs/oauth2-redirect"),
+}
+ASSETS = {"/static-offline-docs"}  # what /docs is shown with, from its package
+IDS = {
+    "notification_id": "01890000-0000-7000-8000-000000000000",
+    "entry_id": "01890000-0000-7000-8000-000000000000",
+    "template_id": "nope",
+    "user_id": "ann",
+}
+
+
+def routes_of_the_app() -> set[tuple[str, str]]:
+    nothing: Any = None
+    parts = Parts(
+        settings=ApiSettings(),
+        pool=nothing,
+        keyring=nothing,
+        intake=nothing,
+        templates=nothing,
+        authentication=nothing,
+        metrics=Metrics(CollectorRegistry()),
+        providers={},
+        exposition=nothing,
+        ready=nothing,
+    )
+    return set(_walk(create_app(parts).routes))
+
+
+def _walk(routes: list[Any]) -> Iterator[tuple[str, str]]:
+    for route in routes:
+        if included := getattr(route, "original_router", None):
+            yield from _walk(included.routes)
+        else:
+            # A route without methods, such as a mount or a WebSocket, must be looked at by a person.
+            yield from ((method, route.path) for method in getattr(route, "methods", None) or {"?"})
+
+
+def test_every_route_is_known() -> None:
+    found = {(method, path) for method, path in routes_of_the_app() if path not in OPEN | ASSETS}
+    assert found == ALLOWED.keys()
+
+
+@pytest.mark.parametrize(("method", "template"), ALLOWED)
+async def test_roles(quiet: System, rows: Rows, method: str, template: str) -> None:
+    path = template.format_map(IDS)
+    before = await rows()
+    for role in Role:
+        answer = await quiet.call(method, path, {} if method != "GET" else None, role=role)
+        if role in ALLOWED[method, template]:
+            assert answer.status not in {401, 403}, (role, answer.body)
+        else:
+            assert_problem(answer, Code.FORBIDDEN)
+            assert role in answer.body["detail"]
+    # {} is not valid for anything that stores, except for preferences, which it empties.
+    after = await rows()
+    assert {**after, "preferences": 0} == {**before, "preferences": 0}
+
+
+@pytest.mark.parametrize(("method", "template"), ALLOWED)
+async def test_without_a_good_key(quiet: System, rows: Rows, method: str, template: str) -> None:
+    path = template.format_map(IDS)
+    good = quiet.keys[Role.ADMIN]
+    before = await rows()
+    for header in (
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer tdg_",
+        f"Bearer {good}x",
+        f"Bearer {good[:-1]}",
+        f"Bearer {good} {good}",
+        f"Basic {good}",
+        good,
+        "Bearer '; DROP TABLE api_keys; --",
+        "Bearer é",
+        f"Bearer {'a' * 10_000}",
+    ):
+        headers = {} if header is None else {"Authorization": header}
+        body: Any = {} if method != "GET" else None
+        answer = await quiet.call(method, path, body, role=None, headers=headers)
+        assert_problem(answer, Code.UNAUTHORIZED)
+        assert answer.headers("www-authenticate") == "Bearer"
+        assert good not in str(answer.body)
+    assert await rows() == before
+
+
+@pytest.mark.parametrize("path", sorted(OPEN))
+async def test_open_by_design(quiet: System, path: str) -> None:
+    assert (await quiet.call("GET", path, role=None)).status == 200
+
+
+async def test_the_scheme_is_read_in_any_case(quiet: System) -> None:
+    key = quiet.keys[Role.VIEWER]
+    for scheme in ("Bearer", "bearer", "BEARER"):
+        answer = await quiet.call(
+            "GET", "/templates", role=None, headers={"Authorization": f"{scheme}   {key} "}
+        )
+        assert answer.status == 200
+
+
+async def test_key_with_bytes_that_are_no_text(quiet: System) -> None:
+    answer = await exchange(quiet, request_bytes("GET", "/templates", "\x80\xff"))
+    assert answer.status == 401
+
+
+async def test_a_revoked_key_is_refused_by_every_api(system: System) -> None:
+    """The cache of keys hears of it through the database."""
+    connection = await asyncpg.connect(system.dsn)
+    try:
+        assert (await system.call("GET", "/templates", role=Role.VIEWER)).status == 200
+        (viewer,) = [key for key in await api_keys.listed(connection) if key.name == "test viewer"]
+        assert await api_keys.revoke(connection, viewer.id)
+        assert not await api_keys.revoke(connection, viewer.id)
+    finally:
+        await connection.close()
+    async with asyncio.timeout(20):
+        while (answer := await system.call("GET", "/templates", role=Role.VIEWER)).status == 200:
+            pass  # the notice has not arrived yet
+    assert_problem(answer, Code.UNAUTHORIZED)
+    assert (await system.call("GET", "/templates", role=Role.EDITOR)).status == 200

@@ -1,0 +1,276 @@
+"""Templates: versions, previews, mistakes, and what a notification was accepted with."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.api.conftest import Rows
+from tests.api.problem import assert_problem
+from tests.support.system import System
+from tidings.api.problems import Code
+from tidings.store.api_keys import Role
+
+pytestmark = pytest.mark.anyio
+
+
+def content(text: str = "t", subject: str = "s", **more: str) -> dict[str, Any]:
+    return {"email": {"subject": subject, "text": text, **more}}
+
+
+async def test_create_update_and_read(system: System) -> None:
+    created = await system.call(
+        "POST",
+        "/templates",
+        {
+            "id": "order.paid-v2_x",
+            "name": "Bestellung bezahlt 💶",
+            "category": "billing",
+            "on_unknown": "hold",
+            "content": content("one"),
+        },
+    )
+    assert created.status == 201
+    first = created.body
+    assert (first["id"], first["version"], first["category"]) == ("order.paid-v2_x", 1, "billing")
+    assert (first["name"], first["on_unknown"]) == ("Bestellung bezahlt 💶", "hold")
+    assert first["content"] == content("one")
+
+    updated = await system.call("PUT", "/templates/order.paid-v2_x", {"content": content("two")})
+    assert updated.status == 200
+    second = updated.body
+    assert (second["version"], second["content"]) == (2, content("two"))
+    # An update is whole: what it does not say takes its default, not what was before.
+    assert (second["category"], second["on_unknown"]) == ("transactional", "resend")
+
+    assert (await system.call("GET", "/templates/order.paid-v2_x")).body == second
+    assert (await system.call("GET", "/templates/order.paid-v2_x?version=1")).body == first
+    assert (await system.call("GET", "/templates/order.paid-v2_x?version=2")).body == second
+    assert datetime.fromisoformat(first["created_at"]) <= datetime.now(UTC)
+
+
+async def test_create_twice(quiet: System, rows: Rows) -> None:
+    before = await rows()
+    answer = await quiet.call("POST", "/templates", {"id": "note", "content": content()})
+    assert_problem(answer, Code.TEMPLATE_EXISTS)
+    assert await rows() == before
+
+
+async def test_concurrent_updates_make_a_version_each(system: System) -> None:
+    await system.template(content())
+    answers = await asyncio.gather(
+        *(
+            system.call("PUT", "/templates/note", {"content": content(f"text {n}")})
+            for n in range(20)
+        )
+    )
+    assert sorted(answer.body["version"] for answer in answers) == [*range(2, 22)]
+    for answer in answers:
+        version = answer.body["version"]
+        stored = await system.call("GET", f"/templates/note?version={version}")
+        assert stored.body == answer.body
+
+
+async def test_concurrent_creation_has_one_winner(quiet: System) -> None:
+    body = {"id": "race", "content": content()}
+    answers = await asyncio.gather(*(quiet.call("POST", "/templates", body) for _ in range(10)))
+    assert sorted(answer.status for answer in answers) == [201, *[409] * 9]
+
+
+async def test_list_walks_all(system: System) -> None:
+    ids = sorted(f"{letter}{number}" for letter in "aBz" for number in range(7))
+    for template_id in ids:
+        await system.template(content(), template_id)
+    found: list[str] = []
+    query = "?limit=4"
+    while True:
+        page = (await system.call("GET", f"/templates{query}")).body
+        found += [template["id"] for template in page["templates"]]
+        if page["next_cursor"] is None:
+            break
+        query = f"?limit=4&cursor={page['next_cursor']}"
+    assert sorted(found) == ids
+    assert len(found) == len(ids)
+
+
+MISTAKES: list[tuple[dict[str, Any], str, int]] = [
+    (content("{{"), "content.email.text", 1),
+    (content("a\nb\n{% if x %}"), "content.email.text", 3),
+    (content("ok", "{{ name"), "content.email.subject", 1),
+    (content("ok", html="<p>\n{{ name|nofilter }}</p>"), "content.email.html", 2),
+    (content("ok", reply_to="{{ 1 + }}"), "content.email.reply_to", 1),
+    (content("{% endfor %}"), "content.email.text", 1),
+    (content("\n{% include 'other' %}"), "content.email.text", 2),
+    (content("{% extends 'other' %}"), "content.email.text", 1),
+    (content("{% import 'os' as os %}"), "content.email.text", 1),
+    (content("{% from 'os' import system %}"), "content.email.text", 1),
+    (content("{% for a in b %}" * 30 + "{% endfor %}" * 30), "content.email.text", 1),
+    (content("{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}"), "content.email.text", 1),
+    (content("{{ 10 ** 5000 }}"), "content.email.text", 1),
+    ({"sms": {"body": "{% unknown %}"}}, "content.sms.body", 1),
+    ({"push": {"title": "{{", "body": "b"}}, "content.push.title", 1),
+    ({"in_app": {"title": "t", "body": "b", "url": "{{ }}"}}, "content.in_app.url", 1),
+    ({"chat": {"body": "{{ 1 2 }}"}}, "content.chat.body", 1),
+    ({"webhook": {"payload": {"a": [1, {"b": "{{"}]}}}, "content.webhook.payload.a.1.b", 1),
+]
+
+
+@pytest.mark.parametrize(("wrong", "path", "line"), MISTAKES)
+async def test_mistake(
+    quiet: System, rows: Rows, wrong: dict[str, Any], path: str, line: int
+) -> None:
+    before = await rows()
+    for method, url, body in (
+        ("POST", "/templates", {"id": "fresh", "content": wrong}),
+        ("PUT", "/templates/note", {"content": wrong}),
+    ):
+        answer = await quiet.call(method, url, body)
+        assert_problem(answer, Code.INVALID_TEMPLATE, path)
+        (error,) = answer.body["errors"]
+        assert error["message"].startswith(f"line {line}: ")
+    assert await rows() == before
+
+
+async def test_preview(quiet: System, rows: Rows) -> None:
+    before = await rows()
+    answer = await quiet.call(
+        "POST",
+        "/templates/note/preview",
+        {"data": {"name": "<Ann>"}, "recipient": {"locale": "en"}},
+        role=Role.VIEWER,
+    )
+    assert answer.status == 200
+    assert (answer.body["template_id"], answer.body["version"]) == ("note", 1)
+    assert answer.body["errors"] == {}
+    rendered = answer.body["rendered"]
+    assert rendered["email"] == {
+        "subject": "Hello <Ann>",
+        "text": "Dear <Ann>",
+        "html": "<p>&lt;Ann&gt;</p>",
+        "reply_to": None,
+    }
+    assert rendered["webhook"] == {"type": "note.sent", "payload": {"name": "<Ann>"}}
+    assert await rows() == before
+
+
+async def test_preview_says_what_would_fail(quiet: System) -> None:
+    answer = await quiet.call("POST", "/templates/note/preview", {})
+    assert answer.body["rendered"].keys() == {"webhook"}
+    assert answer.body["errors"]["sms"] == {
+        "reason": "undefined_variable",
+        "detail": "sms.body: 'name' is undefined",
+    }
+
+
+async def test_preview_of_an_older_version(quiet: System) -> None:
+    await quiet.template(content("one"), "aged")
+    await quiet.call("PUT", "/templates/aged", {"content": content("two")})
+    for version, text in ((1, "one"), (2, "two"), (None, "two")):
+        answer = await quiet.call("POST", "/templates/aged/preview", {"version": version})
+        assert answer.body["rendered"]["email"]["text"] == text
+    answer = await quiet.call("POST", "/templates/aged/preview", {"version": 3})
+    assert_problem(answer, Code.NOT_FOUND)
+    for wrong in (0, -1, "1", 1.0, True, 2**31):
+        answer = await quiet.call("POST", "/templates/aged/preview", {"version": wrong})
+        assert_problem(answer, Code.INVALID_REQUEST, "version")
+
+
+async def test_a_notification_keeps_the_version_it_was_accepted_with(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with System.run(dsn, tmp_path, working=False) as api:
+        await api.template(content("version one"))
+        before = await api.send({"email": "ann@example.com"})
+        answer = await api.call("PUT", "/templates/note", {"content": content("version two")})
+        assert answer.status == 200
+        after = await api.send({"email": "ann@example.com"})
+    async with System.run(dsn, tmp_path) as system:
+        for notification_id, version, text in (
+            (before, 1, "version one"),
+            (after, 2, "version two"),
+        ):
+            status = await system.settled(notification_id)
+            assert (status["status"], status["template_version"]) == ("delivered", version)
+            assert await _kept_text(system, notification_id) == text
+
+
+async def _kept_text(system: System, notification_id: str) -> str:
+    """Deliveries' ids follow that of their notification."""
+    (delivery,) = (await system.status(notification_id))["deliveries"]
+    messages = (await system.call("GET", "/outbox")).body["messages"]
+    (text,) = [
+        m["content"]["text"] for m in messages if m["delivery_id"] == delivery["delivery_id"]
+    ]
+    assert isinstance(text, str)
+    return text
+
+
+async def test_an_update_reaches_the_caches_of_other_apis(dsn: str, tmp_path: Path) -> None:
+    async with (
+        System.run(dsn, tmp_path, working=False) as one,
+        System.run(dsn, tmp_path, working=False) as two,
+    ):
+        await one.template(content())
+        assert (await _version_used(two)) == 1  # now it is in the other's cache
+        for version in (2, 3):
+            await one.call("PUT", "/templates/note", {"content": content(f"v{version}")})
+            assert (await _version_used(one)) == version  # in its own at once
+            async with asyncio.timeout(20):
+                while (await _version_used(two)) != version:
+                    pass  # the notice has not arrived yet
+
+
+async def test_a_change_made_while_nobody_listened_is_seen(dsn: str, tmp_path: Path) -> None:
+    """After its connection broke, a listener forgets all: what was said meanwhile was missed."""
+    async with System.run(dsn, tmp_path, working=False) as system:
+        await system.template(content())
+        assert (await _version_used(system)) == 1
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("ALTER TABLE templates DISABLE TRIGGER ALL")
+        await connection.execute(
+            """INSERT INTO template_versions (template_id, version, name, category, on_unknown, content)
+               SELECT template_id, 2, name, category, on_unknown, content FROM template_versions"""
+        )
+        await connection.execute("UPDATE templates SET current_version = 2")
+        assert (await _version_used(system)) == 1  # nobody told
+        await connection.execute(
+            """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE application_name = 'tidings listener' AND datname = current_database()"""
+        )
+        await connection.close()
+        async with asyncio.timeout(20):
+            while (await _version_used(system)) != 2:
+                pass  # not connected again yet
+
+
+async def _version_used(system: System) -> int:
+    notification_id = await system.send({"email": "ann@example.com"})
+    version: int = (await system.status(notification_id))["template_version"]
+    return version
+
+
+async def test_null_members_of_a_payload_are_kept(quiet: System) -> None:
+    payload = {"a": None, "b": [None, {"c": None}], "d": 1.5, "e": True, "f": ""}
+    await quiet.template({"webhook": {"payload": payload}}, "nulls")
+    stored = (await quiet.call("GET", "/templates/nulls")).body["content"]
+    assert stored == {"webhook": {"payload": payload}}
+    answer = await quiet.call("POST", "/templates/nulls/preview", {})
+    assert answer.body["rendered"]["webhook"]["payload"] == payload
+
+
+async def test_on_unknown_of_the_template_and_of_the_send(quiet: System) -> None:
+    await quiet.template(content(), "careful", on_unknown="hold")
+    connection = await asyncpg.connect(quiet.dsn)
+    cases: list[tuple[dict[str, Any], str]] = [({}, "hold"), ({"on_unknown": "resend"}, "resend")]
+    for more, expected in cases:
+        notification_id = await quiet.send(
+            {"email": "ann@example.com"}, template_id="careful", **more
+        )
+        stored = await connection.fetchval(
+            "SELECT on_unknown FROM notifications WHERE id = $1", notification_id
+        )
+        assert stored == expected
+    await connection.close()
