@@ -42,7 +42,9 @@ class _Child:
                 "-m",
                 "tidings",
                 *self.arguments,
+                "--supervised",
                 env=environment,
+                stdin=asyncio.subprocess.PIPE,  # its end tells them that we are gone
                 start_new_session=True,
             )
             log.info("process.started", child=self.name, pid=self.process.pid)

@@ -9,22 +9,22 @@ from tidings.bootstrap.foundation import lay
 from tidings.cli.config import load_settings
 from tidings.cli.errors import CommandError
 from tidings.cli.explained import explained
-from tidings.cli.signals import stopping
+from tidings.cli.signals import Supervised, stopping
 from tidings.settings import Settings
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def api() -> None:
+def api(supervised: Supervised = False) -> None:
     """Run one API process. Several may share a port, and a database with any number of workers."""
     settings = load_settings()
     with explained():
-        uvloop.run(_run(settings))
+        uvloop.run(_run(settings, supervised))
 
 
-async def _run(settings: Settings) -> None:
-    stop = stopping()
+async def _run(settings: Settings, supervised: bool) -> None:
+    stop = stopping(supervised=supervised)
     try:
         listening = bind(settings.api.host, settings.api.port, shared=settings.api.processes > 1)
     except OSError as error:

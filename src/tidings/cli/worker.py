@@ -16,23 +16,23 @@ from tidings.cli.config import load_settings
 from tidings.cli.errors import CommandError
 from tidings.cli.explained import explained
 from tidings.cli.leaving import leave
-from tidings.cli.signals import stopping
+from tidings.cli.signals import Supervised, stopping
 from tidings.settings import Settings
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def worker() -> None:
+def worker(supervised: Supervised = False) -> None:
     """Run one worker process: it delivers, retries, and looks after the database."""
     settings = load_settings()
     with explained():
-        uvloop.run(_run(settings))
+        uvloop.run(_run(settings, supervised))
     leave(0)
 
 
-async def _run(settings: Settings) -> None:
-    stop = stopping()
+async def _run(settings: Settings, supervised: bool) -> None:
+    stop = stopping(supervised=supervised)
     registry = CollectorRegistry()
     async with database(settings) as dsn:
         opened = await open_worker(lay(settings, dsn, "worker"), registry)
