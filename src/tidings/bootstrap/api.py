@@ -28,9 +28,10 @@ from tidings.intake.accept import Intake
 from tidings.intake.drafting import Reach
 from tidings.metrics import Metrics
 from tidings.providers.catalogue import MANIFESTS
+from tidings.queue import postgres as queue
 from tidings.queue.wakeup import Waker
 from tidings.store.api_keys import ApiKeyCache
-from tidings.store.database import Pool, open_pool
+from tidings.store.database import Pool, borrow, open_pool
 from tidings.store.listener import Listener
 from tidings.store.templates import TemplateCache
 
@@ -55,7 +56,7 @@ async def run_api(
             await check_keyring(connection, foundation.keyring)
             await ensure_development_key(connection, settings)
         keys, templates = ApiKeyCache(pool), TemplateCache(pool)
-        waker = Waker(pool)
+        waker = Waker(_notify(hot))
         parts = _parts(foundation, pool, hot, keys, templates, waker, checkpoint)
         listener = Listener(foundation.dsn, {_CHANGES: _forgetting(keys, templates)})
         listening = listening or bind(
@@ -163,6 +164,14 @@ def _ready(pool: Pool) -> Callable[[], Awaitable[str]]:
         return ""
 
     return ready
+
+
+def _notify(hot: Pool) -> Callable[[], Awaitable[None]]:
+    async def notify() -> None:
+        async with borrow(hot) as connection:
+            await queue.wake(connection)
+
+    return notify
 
 
 def _forgetting(keys: ApiKeyCache, templates: TemplateCache) -> Callable[[str], None]:

@@ -1,11 +1,9 @@
 """Telling idle workers that there is work, without making anyone wait for it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import structlog
-
-from tidings.queue import postgres as queue
-from tidings.queue.postgres import Connection
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -14,8 +12,8 @@ class Waker:
     """Sends NOTIFY in the background. While one is under way further calls share the next, so a busy
     API sends few. A lost one costs a worker's poll interval, never a notification."""
 
-    def __init__(self, pool: Connection) -> None:
-        self._pool = pool
+    def __init__(self, notify: Callable[[], Awaitable[None]]) -> None:
+        self._notify = notify
         self._wanted = asyncio.Event()
 
     def wake(self) -> None:
@@ -29,6 +27,6 @@ class Waker:
             await self._wanted.wait()
             self._wanted.clear()
             try:
-                await queue.wake(self._pool)
+                await self._notify()
             except Exception as error:  # noqa: BLE001 - whatever it is, the poll behind it finds the work
                 log.warning("wakeup.failed", error=type(error).__name__)
