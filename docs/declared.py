@@ -1,0 +1,155 @@
+"""Reference tables of what the code declares: settings, codes, metrics, providers."""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from markdown import Row, prose, table
+from prometheus_client import CollectorRegistry
+
+from tidings.api.problems import Code
+from tidings.bootstrap.exposition import _QueueCollector
+from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.provider import Field, Manifest
+from tidings.domain.reasons import Reason
+from tidings.metrics import Metrics
+from tidings.providers.catalogue import MANIFESTS
+from tidings.settings import Settings
+
+
+def settings() -> str:
+    """Every setting but the accounts, whose fields are their providers'."""
+    schema = Settings.model_json_schema()
+    parts = []
+    for section, entries in groupby(
+        _entries(schema), key=lambda entry: entry[0].rpartition(".")[0]
+    ):
+        parts.append(f"### {f'`[{section}]`' if section else 'At the top of the file'}\n")
+        columns = ("setting", "environment variable", "default", "allowed", "what it is")
+        parts.append(table(columns, (_setting(*entry) for entry in entries)) + "\n")
+    return "\n".join(parts)
+
+
+def _entries(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Dotted names with their schemas: those at the top first, then section by section."""
+    sections = []
+    for name, found in schema["properties"].items():
+        if "$ref" in found:
+            sections.append((name, schema["$defs"][found["$ref"].rpartition("/")[2]]))
+        elif name != "accounts":
+            yield name, found
+    for section, inner in sections:
+        for name, found in inner["properties"].items():
+            yield f"{section}.{name}", found
+
+
+def _setting(name: str, schema: Mapping[str, Any]) -> Row:
+    variable = f"TIDINGS_{name.replace('.', '__').upper()}"
+    key = name.rpartition(".")[2]
+    return (
+        f"`{key}`",
+        f"`{variable}`",
+        _default(name, schema),
+        _allowed(schema),
+        schema.get("description", ""),
+    )
+
+
+def _default(name: str, schema: Mapping[str, Any]) -> str:
+    value = schema.get("default")
+    if name == "data_dir":
+        return "`tidings` in the user's data directory"
+    if value is None:
+        return ""
+    return (
+        f"`{str(value).lower() if isinstance(value, bool) else value}`" if value != [] else "none"
+    )
+
+
+def _allowed(schema: Mapping[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " or ".join(_allowed(one) for one in schema["anyOf"] if one.get("type") != "null")
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    low, high = schema.get("minimum"), schema.get("maximum")
+    words = {
+        "integer": "whole number",
+        "number": "number",
+        "array": "list of texts",
+        "string": "text",
+    }
+    word = {"path": "path", "password": "text, kept secret"}.get(schema.get("format", ""))
+    word = word or words[schema["type"]]
+    if low is not None and high is not None:
+        return f"{word}, {low:g} to {high:,}".replace(",", " ", 0)
+    if "exclusiveMinimum" in schema:
+        return f"{word} over {schema['exclusiveMinimum']:g}, up to {high:,}"
+    return word
+
+
+def problems() -> str:
+    return table(("code", "status", "title"), ((f"`{c.code}`", c.status, c.title) for c in Code))
+
+
+def reasons() -> str:
+    return table(("code", "what it means"), ((f"`{reason}`", reason.text) for reason in Reason))
+
+
+def statuses() -> str:
+    return ", ".join(f"`{status}`" for status in DeliveryStatus) + "."
+
+
+def metrics() -> str:
+    made = Metrics(CollectorRegistry())
+    rows = []
+    for collector in vars(made).values():
+        # The names of a metric's labels are public only through samples, of which there are none yet.
+        labels = ", ".join(f"`{name}`" for name in collector._labelnames)
+        suffix = "_total" if collector._type == "counter" else ""
+        name = f"`{collector._name}{suffix}`"
+        rows.append((name, collector._type, labels, collector._documentation))
+    for family in _QueueCollector([]).collect():
+        labels = ", ".join(f"`{name}`" for name in family.samples[0].labels)
+        rows.append((f"`{family.name}`", family.type, labels, family.documentation))
+    return table(("metric", "type", "labels", "what it counts"), rows)
+
+
+def providers() -> str:
+    return "\n".join(map(_provider, MANIFESTS.values()))
+
+
+def _provider(manifest: Manifest) -> str:
+    facts = [
+        ("channels", ", ".join(f"`{channel}`" for channel in manifest.channels)),
+        ("messages in one call, at the most", manifest.batch_size),
+        ("a repeated call has no second effect", _yes(manifest.idempotent)),
+        ("accepted means delivered, by default", _yes(manifest.confirms_delivery)),
+    ]
+    if manifest.address_field:
+        facts.append(("address when the recipient gives none", f"`{manifest.address_field}`"))
+    if manifest.docs_url:
+        facts.append(("documentation", f"<{manifest.docs_url}>"))
+    parts = [f"## `{manifest.name}`: {manifest.title}\n", table(("", ""), facts), ""]
+    if manifest.fields:
+        columns = ("field", "default", "allowed", "what it is")
+        parts += [table(columns, map(_field, manifest.fields)), ""]
+    return "\n".join(parts)
+
+
+def _field(field: Field) -> Row:
+    allowed = {"whole_number": "whole number", "yes_no": "true or false"}.get(
+        field.kind, field.kind
+    )
+    if field.choices:
+        allowed = ", ".join(f"`{choice}`" for choice in field.choices)
+    if field.minimum is not None and field.maximum is not None:
+        allowed += f", {field.minimum:g} to {field.maximum:g}"
+    allowed += f", {field.unit}" if field.unit else ""
+    allowed += ", kept secret" if field.secret else ""
+    default = "**required**" if field.required else ""
+    default = f"`{field.default}`" if field.default is not None else default
+    return f"`{field.name}`", default, allowed, prose(field.doc)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
