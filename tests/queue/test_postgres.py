@@ -9,10 +9,12 @@ import pytest
 import uuid_utils.compat as uuids
 
 from tidings.domain import ids
+from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.priorities import Priority
 from tidings.queue import postgres as queue
 from tidings.queue.postgres import Entry
 from tidings.store.database import Pool, open_pool
+from tidings.store.settlements import SettlementRow, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -83,8 +85,8 @@ async def test_next_due_of_an_empty_queue(pool: Pool) -> None:
 async def test_an_expired_lease_is_taken_over_and_tells_of_a_started_call(pool: Pool) -> None:
     await enqueue(pool, 2)
     first = await claim(pool)
-    started = await queue.start(pool, [first[0].hold], LEASE)
-    assert started == {first[0].hold}
+    started = await queue.start(pool, first[0].lease, [first[0].delivery_id], LEASE)
+    assert started == {first[0].delivery_id}
     assert await claim(pool) == [], "what is leased is not due"
     await expire(pool)
     again = {one.delivery_id: one for one in await claim(pool)}
@@ -99,12 +101,13 @@ async def test_a_late_holder_can_do_nothing(pool: Pool) -> None:
     await expire(pool)
     (holder,) = await claim(pool)
     before = await pool.fetchrow("SELECT * FROM queue")
-    assert await queue.start(pool, [late.hold], LEASE) == set()
+    assert await queue.start(pool, late.lease, [late.delivery_id], LEASE) == set()
     await queue.renew(pool, [late.hold], 3 * LEASE)
-    await queue.give_back(pool, [late.hold])
-    await queue.remove(pool, [late.hold])
+    await queue.give_back(pool, late.lease, [late.delivery_id])
+    await queue.remove(pool, late.lease, [late.delivery_id])
     assert await pool.fetchrow("SELECT * FROM queue") == before
-    assert await queue.start(pool, [holder.hold], LEASE) == {holder.hold}
+    held = await queue.start(pool, holder.lease, [holder.delivery_id], LEASE)
+    assert held == {holder.delivery_id}
 
 
 async def test_heartbeat_extends_only_what_is_held(pool: Pool) -> None:
@@ -138,8 +141,8 @@ async def test_heartbeat_does_not_wait_for_what_is_being_settled(pool: Pool) -> 
 async def test_give_back_keeps_what_has_started(pool: Pool) -> None:
     await enqueue(pool, 2)
     first, second = await claim(pool)
-    await queue.start(pool, [first.hold], LEASE)
-    await queue.give_back(pool, [first.hold, second.hold])
+    await queue.start(pool, first.lease, [first.delivery_id], LEASE)
+    await queue.give_back(pool, first.lease, [first.delivery_id, second.delivery_id])
     (again,) = await claim(pool)
     assert again.delivery_id == second.delivery_id
     assert not again.rescued
@@ -151,10 +154,10 @@ async def test_withdraw_leaves_calls_under_way(pool: Pool) -> None:
     await queue.enqueue(pool, [Entry(one, notification, 2) for one in deliveries])
     bystander = await enqueue(pool, 1)
     first, second = await claim(pool, 2)
-    await queue.start(pool, [first.hold], LEASE)
+    await queue.start(pool, first.lease, [first.delivery_id], LEASE)
     withdrawn = await queue.withdraw(pool, notification)
     assert sorted(withdrawn) == sorted(set(deliveries) - {first.delivery_id})
-    assert await queue.start(pool, [second.hold], LEASE) == set(), (
+    assert await queue.start(pool, second.lease, [second.delivery_id], LEASE) == set(), (
         "its holder learns of it before the call"
     )
     left = {row["delivery_id"] for row in await pool.fetch("SELECT delivery_id FROM queue")}
@@ -170,3 +173,46 @@ async def test_depth_by_priority(pool: Pool) -> None:
     assert (high.priority, high.waiting, high.scheduled, high.leased) == (Priority.HIGH, 1, 2, 2)
     assert (low.priority, low.waiting) == (Priority.LOW, 1)
     assert low.age >= 300
+
+
+async def test_plans_made_for_an_empty_queue_do_not_read_a_full_one(dsn: str) -> None:
+    """Statistics of an emptied queue say that it has no rows: the plans must not depend on them."""
+    pool = await open_pool(dsn, size=1, name="test", hot=True)
+
+    async def entries_read() -> int:
+        await pool.execute("SELECT pg_stat_force_next_flush()")
+        read: int = await pool.fetchval(
+            "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname = 'queue'"
+        )
+        return read
+
+    async def work() -> None:
+        claimed = await claim(pool, 10)
+        ids = [one.delivery_id for one in claimed]
+        await queue.start(pool, claimed[0].lease, ids, LEASE)
+        await queue.renew(pool, [one.hold for one in claimed], LEASE)
+        rows = [
+            SettlementRow(
+                one.notification_id,
+                *one.hold,
+                None,
+                DeliveryStatus.SENT,
+                "provider_accepted",
+                None,
+                1,
+            )
+            for one in claimed
+        ]
+        async with pool.acquire() as connection:
+            assert len(await settle(connection, rows, datetime.now(UTC))) == len(claimed)
+
+    try:
+        await pool.execute("VACUUM ANALYZE queue")
+        await enqueue(pool, 1)
+        await work()
+        await enqueue(pool, 5_000)
+        before = await entries_read()
+        await work()
+        assert 10 <= await entries_read() - before < 1_000
+    finally:
+        await pool.close()

@@ -24,6 +24,7 @@ from tidings.domain.reasons import Reason
 from tidings.domain.retry import Decision, Retry, RetryPolicy, Settle, decide
 from tidings.metrics import Metrics
 from tidings.queue import postgres as queue
+from tidings.queue.cursor import Cursor
 from tidings.queue.postgres import Claimed, Hold
 from tidings.settings import WorkerSettings
 from tidings.store import deliveries
@@ -63,6 +64,7 @@ class Pump:
         self._metrics = metrics
         self._new_lease = new_lease
         self._checkpoint = checkpoint
+        self._cursor = Cursor()
         self._held: set[Hold] = set()
         self._settlements: list[Settlement] = []
         self._wake = asyncio.Event()
@@ -123,8 +125,13 @@ class Pump:
     async def _claim(self, limit: int) -> list[Claimed]:
         async with borrow(self._pool) as connection:
             claimed = await queue.claim(
-                connection, lease=self._new_lease(), limit=limit, seconds=self._settings.lease
+                connection,
+                lease=self._new_lease(),
+                limit=limit,
+                seconds=self._settings.lease,
+                since=self._cursor.since(asyncio.get_running_loop().time()),
             )
+        self._cursor.advance(claimed, limit)
         if claimed:
             self._checkpoint("claimed")
         return claimed
@@ -148,9 +155,9 @@ class Pump:
                     [(one.notification_id, one.delivery_id) for one in claimed],
                     self._keyring,
                 )
-                if orphans := [one.hold for one in claimed if one.delivery_id not in loaded]:
+                if orphans := [one.delivery_id for one in claimed if one.delivery_id not in loaded]:
                     log.error("queue.orphans", entries=len(orphans))  # their partition was dropped
-                    await queue.remove(connection, orphans)
+                    await queue.remove(connection, claimed[0].lease, orphans)
                 await self._templates.load(
                     connection,
                     ((work.template_id, work.template_version) for work in loaded.values()),
@@ -214,13 +221,14 @@ class Pump:
         async with borrow(self._pool) as connection:
             mine = await queue.start(
                 connection,
-                sorted(held.claim.hold for held, _, _ in ready),
+                ready[0][0].claim.lease,  # all were claimed together
+                [message.delivery_id for _, _, message in ready],
                 self._settings.lease,
             )
         self._checkpoint("started")
         batches: dict[str, tuple[OpenAccount, list[tuple[Held, Message]]]] = {}
         for held, chosen, message in ready:
-            if held.claim.hold not in mine:
+            if message.delivery_id not in mine:
                 self._drop(held)  # cancelled meanwhile, or taken over
             elif chosen.manifest.batch_size == 1:
                 self._caller.call(chosen, [(held, message)])
@@ -232,7 +240,9 @@ class Pump:
 
     async def _give_back(self, held: Sequence[Held]) -> None:
         async with borrow(self._pool) as connection:
-            await queue.give_back(connection, [one.claim.hold for one in held])
+            await queue.give_back(
+                connection, held[0].claim.lease, [one.claim.delivery_id for one in held]
+            )
         for one in held:
             self._drop(one)
 

@@ -4,9 +4,12 @@ An entry is due at `due_at`; while a worker holds it, that is when the lease end
 entries become claimable again by themselves, and the worker that claims one sees by `started_at` that a
 call may have been under way. Every write names the lease it was claimed under: a late worker's write
 finds nothing.
+
+Statements find their entries by `delivery_id = ANY (array)`, never by a join: the queue is often empty, and
+a plan made then would read the whole queue for each batch when it is full.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +23,8 @@ WAKE_CHANNEL = "tidings_queue"
 Hold = tuple[UUID, UUID]
 """What a worker holds: a delivery, under a lease. One process can hold the same delivery twice, when it
 claims again what it was too slow with; only the lease tells the two apart."""
+
+_FROM_THE_FRONT: Mapping[Priority, datetime] = {}
 
 # asyncpg's Connection, Pool and PoolConnectionProxy share these methods but no type.
 Connection = Any
@@ -43,6 +48,7 @@ class Claimed:
     delivery_id: UUID
     notification_id: UUID
     priority: Priority
+    due_at: datetime
     lease: UUID
     attempts: int
     started_at: datetime | None
@@ -73,9 +79,15 @@ async def wake(connection: Connection) -> None:
 
 
 async def claim(
-    connection: Connection, *, lease: UUID, limit: int, seconds: float
+    connection: Connection,
+    *,
+    lease: UUID,
+    limit: int,
+    seconds: float,
+    since: Mapping[Priority, datetime] = _FROM_THE_FRONT,
 ) -> list[Claimed]:
-    """Take up to limit due entries, the most urgent first, for so many seconds."""
+    """Take up to limit due entries, the most urgent first, for so many seconds. since: due times to look
+    from, see cursor.py."""
     # Losing a claim to a crash of the server is harmless, the entry is then simply unclaimed; what must be
     # durable, the intent to call, is committed by start(), whose flush covers this too. So this statement's
     # own transaction does not wait for the disk.
@@ -83,87 +95,91 @@ async def claim(
         """WITH relaxed AS MATERIALIZED (
              SELECT set_config('synchronous_commit', 'off', true)
            ), due AS MATERIALIZED (
-             SELECT e.delivery_id, e.lease FROM relaxed
-             CROSS JOIN unnest($1::smallint[]) AS p (priority)
+             SELECT e.delivery_id, e.lease, e.due_at FROM relaxed
+             CROSS JOIN unnest($1::smallint[], $5::timestamptz[]) AS p (priority, since)
              CROSS JOIN LATERAL (
-               SELECT q.delivery_id, q.lease FROM queue q
-               WHERE q.priority = p.priority AND q.due_at <= now()
+               SELECT q.delivery_id, q.lease, q.due_at FROM queue q
+               WHERE q.priority = p.priority AND q.due_at <= now() AND q.due_at >= coalesce(p.since, '-infinity')
                ORDER BY q.due_at LIMIT $2 FOR UPDATE SKIP LOCKED) e
              LIMIT $2
-           ), held AS (
-             UPDATE queue q SET lease = $3, due_at = now() + make_interval(secs => $4)
-             FROM due WHERE q.delivery_id = due.delivery_id
-             RETURNING q.delivery_id, q.notification_id, q.priority, q.attempts, q.started_at,
-               due.lease IS NOT NULL AS rescued
+           ), picked AS MATERIALIZED (
+             SELECT array_agg(delivery_id) AS ids, array_agg(lease IS NOT NULL) AS rescued,
+               array_agg(due_at) AS due_at FROM due
            )
-           SELECT * FROM held ORDER BY priority, delivery_id""",
+           UPDATE queue q SET lease = $3, due_at = now() + make_interval(secs => $4)
+           WHERE q.delivery_id = ANY ((SELECT ids FROM picked)::uuid[])
+           RETURNING q.delivery_id, q.notification_id, q.priority, q.attempts, q.started_at,
+             ((SELECT rescued FROM picked))[array_position((SELECT ids FROM picked), q.delivery_id)] AS rescued,
+             ((SELECT due_at FROM picked))[array_position((SELECT ids FROM picked), q.delivery_id)] AS due_at""",
         [int(priority) for priority in Priority],
         limit,
         lease,
         seconds,
+        [since.get(priority) for priority in Priority],
     )
     return [
         Claimed(
             delivery_id=row["delivery_id"],
             notification_id=row["notification_id"],
             priority=Priority(row["priority"]),
+            due_at=row["due_at"],
             lease=lease,
             attempts=row["attempts"],
             started_at=row["started_at"],
             rescued=row["rescued"],
         )
-        for row in rows
+        for row in sorted(rows, key=lambda row: (row["priority"], row["delivery_id"]))
     ]
 
 
-async def start(connection: Connection, claimed: Sequence[Hold], seconds: float) -> set[Hold]:
-    """Store the intent to call the provider, before the call; which (delivery, lease) are still ours."""
+async def start(
+    connection: Connection, lease: UUID, delivery_ids: Sequence[UUID], seconds: float
+) -> set[UUID]:
+    """Store the intent to call the provider, before the call; which deliveries are still ours."""
     rows = await connection.fetch(
-        """UPDATE queue q SET started_at = clock_timestamp(), due_at = now() + make_interval(secs => $3)
-           FROM unnest($1::uuid[], $2::uuid[]) AS c (delivery_id, lease)
-           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease
-           RETURNING c.delivery_id, c.lease""",
-        [delivery_id for delivery_id, _ in claimed],
-        [lease for _, lease in claimed],
+        """UPDATE queue SET started_at = clock_timestamp(), due_at = now() + make_interval(secs => $3)
+           WHERE delivery_id = ANY ($1::uuid[]) AND lease = $2 RETURNING delivery_id""",
+        sorted(delivery_ids),
+        lease,
         seconds,
     )
-    return {(row["delivery_id"], row["lease"]) for row in rows}
+    return {row["delivery_id"] for row in rows}
 
 
-async def renew(connection: Connection, held: Sequence[Hold], seconds: float) -> None:
+async def renew(connection: Connection, held: Iterable[Hold], seconds: float) -> None:
     """Heartbeat: extend the leases that are still ours. What is locked is being started or settled at this
     moment and needs no renewal; waiting for it could end in a deadlock."""
+    newest = dict(
+        sorted(held, key=lambda hold: hold[1])
+    )  # of two leases of a delivery, the later one
     await connection.execute(
         """WITH ours AS MATERIALIZED (
-             SELECT q.delivery_id FROM unnest($1::uuid[], $2::uuid[]) AS c (delivery_id, lease)
-             JOIN queue q ON q.delivery_id = c.delivery_id AND q.lease = c.lease FOR UPDATE OF q SKIP LOCKED
+             SELECT delivery_id FROM queue
+             WHERE delivery_id = ANY ($1::uuid[]) AND lease = ($2::uuid[])[array_position($1, delivery_id)]
+             FOR UPDATE SKIP LOCKED
            )
-           UPDATE queue q SET due_at = now() + make_interval(secs => $3) FROM ours
-           WHERE q.delivery_id = ours.delivery_id""",
-        [delivery_id for delivery_id, _ in held],
-        [lease for _, lease in held],
+           UPDATE queue SET due_at = now() + make_interval(secs => $3)
+           WHERE delivery_id = ANY (ARRAY(SELECT delivery_id FROM ours))""",
+        list(newest.keys()),
+        list(newest.values()),
         seconds,
     )
 
 
-async def remove(connection: Connection, held: Sequence[Hold]) -> None:
+async def remove(connection: Connection, lease: UUID, delivery_ids: Sequence[UUID]) -> None:
     """Take off the queue what has nothing to deliver any more."""
     await connection.execute(
-        """DELETE FROM queue q USING unnest($1::uuid[], $2::uuid[]) AS c (delivery_id, lease)
-           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease""",
-        [delivery_id for delivery_id, _ in held],
-        [lease for _, lease in held],
+        "DELETE FROM queue WHERE delivery_id = ANY ($1::uuid[]) AND lease = $2", delivery_ids, lease
     )
 
 
-async def give_back(connection: Connection, held: Sequence[Hold]) -> None:
+async def give_back(connection: Connection, lease: UUID, delivery_ids: Sequence[UUID]) -> None:
     """Release what was claimed but not started, as a stopping worker does."""
     await connection.execute(
-        """UPDATE queue q SET lease = NULL, due_at = now()
-           FROM unnest($1::uuid[], $2::uuid[]) AS c (delivery_id, lease)
-           WHERE q.delivery_id = c.delivery_id AND q.lease = c.lease AND q.started_at IS NULL""",
-        [delivery_id for delivery_id, _ in held],
-        [lease for _, lease in held],
+        """UPDATE queue SET lease = NULL, due_at = now()
+           WHERE delivery_id = ANY ($1::uuid[]) AND lease = $2 AND started_at IS NULL""",
+        delivery_ids,
+        lease,
     )
 
 

@@ -43,10 +43,14 @@ async def settle(
 ) -> set[tuple[UUID, UUID]]:
     """Write all whose lease is still held; which (delivery, lease) were. The others change nothing.
 
-    One statement, so it is atomic by itself and costs one round trip. Rows come sorted by delivery, so
-    that two workers lock in the same order.
+    One statement, so it is atomic by itself and costs one round trip. Of two rows of a delivery, which
+    this worker claimed again when it was too slow, only the later lease can still be held. The queue is
+    found by ANY (array), see queue/postgres.py.
     """
-    ordered = sorted(rows, key=lambda row: row.delivery_id)
+    newest = {row.delivery_id: row for row in sorted(rows, key=lambda row: row.lease)}
+    ordered = sorted(newest.values(), key=lambda row: row.delivery_id)
+    ended = [row for row in ordered if row.retry_at is None]
+    postponed = [row for row in ordered if row.retry_at is not None]
     attempts = [row.attempt for row in ordered]
     mine = await connection.fetch(
         """WITH s AS MATERIALIZED (
@@ -56,16 +60,18 @@ async def settle(
                AS s (notification_id, delivery_id, lease, retry_at, status, reason, detail, attempts,
                  provider_message_id, account, started_at, finished_at, outcome, attempt_reason, attempt_detail)
            ), ended AS (
-             DELETE FROM queue q USING s
-             WHERE s.retry_at IS NULL AND q.delivery_id = s.delivery_id AND q.lease = s.lease
-             RETURNING s.delivery_id, s.lease
+             DELETE FROM queue WHERE delivery_id = ANY ($17::uuid[])
+               AND lease = ($18::uuid[])[array_position($17, delivery_id)]
+             RETURNING delivery_id
            ), postponed AS (
-             UPDATE queue q SET lease = NULL, started_at = NULL, attempts = s.attempts, due_at = s.retry_at FROM s
-             WHERE s.retry_at IS NOT NULL AND q.delivery_id = s.delivery_id AND q.lease = s.lease
-             RETURNING s.delivery_id, s.lease
+             UPDATE queue SET lease = NULL, started_at = NULL,
+               attempts = ($21::smallint[])[array_position($19, delivery_id)],
+               due_at = ($22::timestamptz[])[array_position($19, delivery_id)]
+             WHERE delivery_id = ANY ($19::uuid[]) AND lease = ($20::uuid[])[array_position($19, delivery_id)]
+             RETURNING delivery_id
            ), mine AS MATERIALIZED (
              SELECT s.* FROM (SELECT * FROM ended UNION ALL SELECT * FROM postponed) m
-             JOIN s ON s.delivery_id = m.delivery_id AND s.lease = m.lease
+             JOIN s ON s.delivery_id = m.delivery_id
            ), settled AS (
              UPDATE deliveries d SET status = m.status, reason = m.reason, detail = m.detail,
                account = m.account, attempts = m.attempts, provider_message_id = m.provider_message_id,
@@ -95,5 +101,11 @@ async def settle(
         [one and one.reason for one in attempts],
         [one and one.detail for one in attempts],
         now,
+        [row.delivery_id for row in ended],
+        [row.lease for row in ended],
+        [row.delivery_id for row in postponed],
+        [row.lease for row in postponed],
+        [row.attempts for row in postponed],
+        [row.retry_at for row in postponed],
     )
     return {(row["delivery_id"], row["lease"]) for row in mine}
