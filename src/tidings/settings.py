@@ -4,6 +4,7 @@ Every setting has a default that works on a laptop. `TIDINGS_API__PORT=9000` set
 file is `tidings.toml` in the working directory, or what `TIDINGS_CONFIG` names.
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -14,29 +15,52 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
-
-Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
 
 
 class SettingsError(Exception):
     """A setting is wrong; the message names it, what was seen and what is allowed."""
 
 
+def _listed(value: object) -> object:
+    """A list from the environment: JSON, or with commas."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        return json.loads(value)
+    return [item.strip() for item in value.split(",") if item.strip()]
+
+
+Seconds = Annotated[float, Field(gt=0, le=31_536_000)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        # Left alone, pydantic takes true for 1.
+        wanted = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and wanted in {int, float}:
+            raise ValueError("Input should be a number")
+        return value
 
 
 class ApiSettings(Section):
@@ -93,7 +117,7 @@ class RetrySettings(Section):
 
 
 class OutboundSettings(Section):
-    allow: tuple[str, ...] = ()
+    allow: Texts = ()
     """Networks (CIDR) or host names that webhooks may reach although they are private, e.g. 10.1.0.0/16."""
 
 
@@ -117,7 +141,7 @@ class AccountSettings(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
 
     provider: str
-    channels: tuple[str, ...] | None = None
+    channels: Texts | None = None
     confirms_delivery: bool | None = None
     timeout: Annotated[float, Field(gt=0, le=600)] = 10
 
@@ -128,6 +152,19 @@ class AccountSettings(BaseModel):
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         # Which fields are secret only the provider's manifest knows, so none is shown.
         return [("provider", self.provider), ("channels", self.channels), ("timeout", self.timeout)]
+
+
+class _Environment(EnvSettingsSource):
+    """The environment's values as they are: what a text means is known where it is checked. A password
+    such as 123 or true would otherwise arrive as something else."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+        if field is None or not str(value).lstrip().startswith(("{", "[")):
+            return value
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
 
 
 class Settings(BaseSettings):
@@ -202,7 +239,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         toml = TomlConfigSettingsSource(settings_cls, toml_file=config_file())
-        return init_settings, env_settings, toml
+        return init_settings, _Environment(settings_cls), toml
 
 
 def _names_postgres(url: str) -> bool:
@@ -225,11 +262,15 @@ def load(**overrides: Any) -> Settings:
     """Read the settings. Raises SettingsError with all that is wrong, one line each."""
     if "TIDINGS_CONFIG" in os.environ and not config_file().exists():
         raise SettingsError(f"TIDINGS_CONFIG names {config_file()}, which does not exist")
+    if config_file().is_dir():
+        raise SettingsError(f"{config_file()} is a directory; it must be a TOML file")
     _refuse_unknown_variables()
     try:
         settings = Settings(**overrides)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{config_file()} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"{config_file()} cannot be read: {error.strerror}") from None
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(e) for e in error.errors())) from None
     return settings.model_copy(
@@ -255,12 +296,23 @@ def _refuse_unknown_variables() -> None:
     for name in os.environ:
         if not name.startswith("TIDINGS_"):
             continue
-        first = name.removeprefix("TIDINGS_").lower().split("__")[0]
+        first, *below = name.removeprefix("TIDINGS_").lower().split("__")
         if first not in known:
             raise SettingsError(
                 f"{name} is not a setting of Tidings; known are "
                 + ", ".join(f"TIDINGS_{field.upper()}" for field in sorted(known))
             )
+        if below and not _has_levels(first):
+            raise SettingsError(f"{name} is not a setting of Tidings; TIDINGS_{first.upper()} is")
+
+
+def _has_levels(name: str) -> bool:
+    field = Settings.model_fields.get(name)
+    return name == "accounts" or (
+        field is not None
+        and isinstance(field.annotation, type)
+        and issubclass(field.annotation, Section)
+    )
 
 
 def _resolve(account: str, name: str, value: Any) -> Any:
@@ -280,6 +332,8 @@ def _resolve(account: str, name: str, value: Any) -> Any:
                 return Path(path).read_text(encoding="utf-8").strip()
             except OSError as error:
                 raise SettingsError(f"{where} refers to file {path}: {error.strerror}") from None
+            except UnicodeDecodeError:
+                raise SettingsError(f"{where} refers to file {path}: it is not text") from None
     raise SettingsError(f'{where}: a reference is {{env = "NAME"}} or {{file = "/path"}}')
 
 

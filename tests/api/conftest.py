@@ -2,13 +2,17 @@
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from tests.store.tables import row_counts
-from tests.support.system import System
+from tests.support.system import Answer, System
 from tidings.store.embedded import EmbeddedServer
 
 CONTENT = {
@@ -74,3 +78,27 @@ async def rows(quiet: System) -> AsyncIterator[Rows]:
         yield lambda: row_counts(connection)
     finally:
         await connection.close()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A system with an event loop of its own, for tests that are not asynchronous."""
+
+    system: System
+    portal: BlockingPortal
+
+    def call(self, *arguments: Any, **options: Any) -> Answer:
+        return self.portal.call(partial(self.system.call, *arguments, **options))
+
+
+@pytest.fixture(scope="module")
+def served(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """API and worker in a thread, with the template `note`."""
+    directory = tmp_path_factory.mktemp("served")
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(own_database(server)) as dsn,
+        portal.wrap_async_context_manager(System.run(dsn, directory)) as system,
+    ):
+        portal.call(system.template, CONTENT)
+        yield Served(system, portal)

@@ -96,7 +96,13 @@ SCRIPTS = (
     ),
 )
 DIRECTIONS = (
-    *("\u202eevil", "\u202a\u202b\u202c\u202d", "\u2066\u2067\u2068\u2069", "\u200e\u200f", "אa\u202eב"),
+    *(
+        "\u202eevil",
+        "\u202a\u202b\u202c\u202d",
+        "\u2066\u2067\u2068\u2069",
+        "\u200e\u200f",
+        "אa\u202eב",
+    ),
     *("abc\u202excod.exe", "\u061c"),
 )
 INVISIBLE = (

@@ -65,19 +65,23 @@ async def test_body_of_a_megabyte(quiet: System, rows: Rows, method: str, path: 
     assert await rows() == before
 
 
-async def test_large_body_without_its_length(quiet: System, rows: Rows) -> None:
-    """Sent in chunks, the size is seen only while it is read."""
+LARGE = 16 * 2**20  # more than the sockets' buffers take
+CHUNKS = b"".join(b"100000\r\n%b\r\n" % (b" " * 2**20) for _ in range(16)) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "header"),
+    [(b" " * LARGE, f"Content-Length: {LARGE}"), (CHUNKS, "Transfer-Encoding: chunked")],
+    ids=["declared", "chunked"],
+)
+async def test_a_large_body_is_read_before_it_is_refused(
+    quiet: System, rows: Rows, body: bytes, header: str
+) -> None:
+    """A client that is cut off while it sends would never see the answer."""
     before = await rows()
-    chunks = b"".join(b"10000\r\n%b\r\n" % (b" " * 0x10000) for _ in range(16)) + b"0\r\n\r\n"
+    key = quiet.keys[Role.ADMIN]
     answer = await exchange(
-        quiet,
-        request_bytes(
-            "POST",
-            "/notifications/send",
-            quiet.keys[Role.ADMIN],
-            chunks,
-            ("Transfer-Encoding: chunked",),
-        ),
+        quiet, request_bytes("POST", "/notifications/send", key, body, (header,))
     )
     assert answer.status == 413
     assert answer.headers["content-type"] == "application/problem+json"
@@ -193,6 +197,22 @@ async def test_method_not_allowed(quiet: System, method: str) -> None:
     answer = await quiet.call(method, "/notifications/send")
     assert_problem(answer, Code.METHOD_NOT_ALLOWED)
     assert answer.headers("allow") == "POST"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/templates", "GET, POST"),
+        ("/templates/note", "GET, PUT"),
+        ("/users/a%20b/preferences", "GET, PUT"),
+        ("/notifications/x/cancel", "POST"),
+        ("/openapi.json", "GET, HEAD"),
+    ],
+)
+async def test_allow_names_every_method(quiet: System, path: str, allowed: str) -> None:
+    answer = await quiet.call("PATCH", path)
+    assert_problem(answer, Code.METHOD_NOT_ALLOWED)
+    assert sorted((answer.headers("allow") or "").split(", ")) == allowed.split(", ")
 
 
 async def test_head_has_no_body(quiet: System) -> None:

@@ -1,5 +1,6 @@
 """The contract's payload and answers, as written in the design."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import asyncpg
 import pytest
 
 from tests.support.system import System
+from tidings.bootstrap.api import bind
 
 pytestmark = pytest.mark.anyio
 
@@ -234,3 +236,9 @@ async def test_health_and_metrics(busy: System) -> None:
     assert 'tidings_notifications_accepted_total{priority="critical"}' in text
     assert 'tidings_requests_refused_total{code="not_found"}' in text
     assert 'tidings_queue_entries{priority="low",state="waiting"} 0.0' in text
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """asyncio turns Nagle's algorithm off only for sockets that say that they speak TCP."""
+    with bind("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP

@@ -9,6 +9,7 @@ from fastapi_offline import FastAPIOffline
 from tidings import __version__
 from tidings.api import problems
 from tidings.api.limits import BodyLimit
+from tidings.api.methods import methods_of
 from tidings.api.openapi import describe_sending
 from tidings.api.parts import Parts
 from tidings.api.routes import notifications, operations, outbox, sending, templates, users
@@ -35,7 +36,8 @@ def create_app(parts: Parts) -> FastAPI:
         default=parts.settings.max_body,
         limits={"/notifications/bulk": parts.settings.max_bulk_body},
     )
-    problems.install(app, parts.metrics)  # the last, so that it is around all
+    # The last, so that it is around all.
+    problems.install(app, parts.metrics, methods_of(lambda: _openapi(app)))
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

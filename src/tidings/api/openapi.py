@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from tidings.api.problems import ProblemDetails
 from tidings.api.responses import problems
 from tidings.api.routes.sending import MAX_BULK
-from tidings.intake.request import SendRequest
+from tidings.intake.request import SendRequest, Wire
 
 _SECURITY: list[dict[str, list[str]]] = [{"API key": []}]
 _KEY = {
@@ -41,7 +41,7 @@ class Accepted(BaseModel):
     notification_id: UUID
 
 
-class BulkRequest(BaseModel):
+class BulkRequest(Wire):
     notifications: list[SendRequest] = Field(min_length=1, max_length=MAX_BULK)
 
 

@@ -154,8 +154,8 @@ def _path(location: Sequence[str | int]) -> str:
     return ".".join(parts)
 
 
-def install(app: FastAPI, metrics: Metrics) -> None:
-    """Answer every error as a problem."""
+def install(app: FastAPI, metrics: Metrics, methods: Callable[[str], str]) -> None:
+    """Answer every error as a problem. methods: those of a path, as in the header Allow."""
 
     def answer(problem: Problem) -> Response:
         metrics.refused.labels(problem.code.code).inc()
@@ -170,9 +170,12 @@ def install(app: FastAPI, metrics: Metrics) -> None:
         return answer(_of_body(request, error) or of_validation(error))
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> Response:
+    async def _http(request: Request, error: HTTPException) -> Response:
         code = _BY_STATUS.get(error.status_code, Code.INVALID_REQUEST)
-        return answer(Problem(code, str(error.detail), headers=error.headers))
+        headers = error.headers
+        if code is Code.METHOD_NOT_ALLOWED and (allowed := methods(request.url.path)):
+            headers = {"Allow": allowed}
+        return answer(Problem(code, str(error.detail), headers=headers))
 
     async def _unavailable(_: Request, error: Exception) -> Response:
         log.warning("database.unavailable", doing="request", error=type(error).__name__)

@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     field_validator,
     model_validator,
 )
@@ -65,7 +66,14 @@ def _rfc3339(value: object) -> object:
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_no_control)]
+# For the OpenAPI document; the validator's message is clearer than that of a pattern.
+_PLAIN: dict[str, JsonValue] = {"pattern": r"^[^\x00-\x1f\x7f]+$"}
+
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=255, json_schema_extra=_PLAIN),
+    AfterValidator(_no_control),
+]
 TemplateId = Annotated[
     str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 ]
@@ -76,7 +84,11 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339)]
 """A point in time as RFC 3339 text, with its offset from UTC."""
 Document = Annotated[dict[str, Any], AfterValidator(_document)]
 """Any JSON object that can be kept unchanged."""
-Address = Annotated[str, Field(min_length=1, max_length=4_096), AfterValidator(_no_control)]
+Address = Annotated[
+    str,
+    Field(min_length=1, max_length=4_096, json_schema_extra=_PLAIN),
+    AfterValidator(_no_control),
+]
 """Of any channel; the longest are push tokens."""
 WebUrl = Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\s\x00-\x1f\x7f]+$")]
 
@@ -104,7 +116,12 @@ class Recipient(Wire):
     push_tokens: Annotated[list[Address], Field(max_length=100)] = []
     webhook_url: WebUrl | None = None
     chat_url: (
-        Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(_no_control)] | None
+        Annotated[
+            str,
+            Field(min_length=1, max_length=2_000, json_schema_extra=_PLAIN),
+            AfterValidator(_no_control),
+        ]
+        | None
     ) = None
     locale: (
         Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")]

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from tidings.api.authentication import CanEditTemplates, CanRead
 from tidings.api.bodies import StrictJson
@@ -25,6 +25,13 @@ from tidings.rendering.source import TemplateContent
 from tidings.store import templates
 
 router = APIRouter(prefix="/templates", tags=["templates"], route_class=StrictJson)
+
+
+def _number(value: object) -> object:
+    # Left alone, pydantic takes "1" and true for 1.
+    if isinstance(value, bool | str):
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic wants this one
+    return value
 
 
 class TemplateUpdate(Wire):
@@ -65,7 +72,7 @@ class PreviewRequest(Wire):
 
     data: Document = Field(default_factory=dict)
     recipient: Document = Field(default_factory=dict)
-    version: Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)] | None = None
+    version: Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_number)] | None = None
 
 
 class PreviewError(BaseModel):

@@ -30,7 +30,7 @@ class PreferencesView(Wire):
     channels: Choices = Field(default_factory=dict)
     categories: Annotated[
         dict[Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")], Choices],
-        Field(max_length=500),
+        Field(max_length=500, json_schema_extra={"additionalProperties": False}),
     ] = Field(default_factory=dict)
 
 
