@@ -48,3 +48,23 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
             stop(first)
     server = tmp_path / "data" / "postgres" / "postmaster.pid"
     assert not server.exists(), "the last one to leave stops the embedded server"
+
+
+def test_a_killed_database_is_started_again(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    url = f"http://127.0.0.1:{port}"
+    variables = {"TIDINGS_DATA_DIR": str(tmp_path / "data"), "TIDINGS_API__PORT": str(port)}
+    serving = start("serve", variables=variables, log=log)
+    try:
+        until_it_answers(f"{url}/health/ready", serving, log)
+        key = (tmp_path / "data" / "api_key").read_text().strip()
+        pid_file = tmp_path / "data" / "postgres" / "postmaster.pid"
+        pid = int(pid_file.read_text().splitlines()[0])
+        os.kill(pid, signal.SIGKILL)
+        content = {"in_app": {"title": "t", "body": "b"}}
+        until_it_answers(f"{url}/health/ready", serving, log)
+        created = call(url, key, "POST", "/templates", {"id": "note", "content": content})
+        assert created["version"] == 1
+        assert int(pid_file.read_text().splitlines()[0]) != pid
+    finally:
+        stop(serving)

@@ -7,6 +7,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, cast
 
+import asyncpg
 import orjson
 import pytest
 from standardwebhooks.webhooks import Webhook
@@ -236,6 +237,45 @@ async def test_fallback_goes_on_to_the_next_channel(dsn: str, tmp_path: Path) ->
     }
     assert status["status"] == "delivered"
     assert again["deliveries"][0]["status"] == "suppressed", "a dead address is not tried again"
+
+
+async def test_fallback_stops_where_the_outcome_is_unknown(dsn: str, tmp_path: Path) -> None:
+    """The first channel may have reached the person: trying the next could tell them twice."""
+    accounts = {"hooks": {"provider": "webhook", "secret": SECRET, "timeout": 0.5}}
+    options: dict[str, Any] = {"outbound": {"allow": ["127.0.0.0/8"]}}
+    content = {"webhook": {}, "in_app": {"title": "t", "body": "b"}}
+    async with (
+        Sink.run() as sink,
+        System.run(dsn, tmp_path, accounts=accounts, **options) as system,
+    ):
+        sink.delay = 30
+        await system.template(content, on_unknown="hold")
+        recipient = {"webhook_url": sink.url, "user_id": "u"}
+        channels = ["webhook", "in_app"]
+        notification_id = await system.send(
+            recipient, routing="fallback", channel_preferences=channels
+        )
+        status = await system.settled(notification_id)
+    assert [(one["status"], one["reason"]) for one in status["deliveries"]] == [
+        ("unknown", "timed_out"),
+        ("skipped", "fallback_held"),
+    ]
+
+
+async def test_a_template_that_no_longer_compiles_fails_alone(
+    dsn: str, tmp_path: Path, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    async with System.run(dsn, tmp_path) as system:
+        for name in ("good", "broken"):
+            await system.template({"in_app": {"title": "t", "body": "b {{ 1 }}"}}, name)
+        await connection.execute(
+            "UPDATE template_versions SET content = $1 WHERE template_id = 'broken'",
+            '{"in_app": {"title": "t", "body": "{% if %}"}}',
+        )
+        broken = await system.settled(await system.send({"user_id": "u"}, template_id="broken"))
+        good = await system.settled(await system.send({"user_id": "u"}, template_id="good"))
+    assert broken["deliveries"][0]["reason"] == "rendering_failed"
+    assert good["status"] == "delivered"
 
 
 async def test_expired_before_it_could_be_sent(dsn: str, tmp_path: Path) -> None:

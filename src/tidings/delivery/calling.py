@@ -13,7 +13,7 @@ import structlog
 from tidings.delivery.settling import Held, Try
 from tidings.domain.channels import Channel
 from tidings.domain.messages import Message
-from tidings.domain.outcomes import OUTCOME_WORDS, Outcome, Transient, Unknown
+from tidings.domain.outcomes import OUTCOME_WORDS, Outcome, Unknown
 from tidings.domain.provider import Account, Manifest, Provider
 from tidings.domain.reasons import Reason
 from tidings.metrics import Metrics
@@ -72,10 +72,17 @@ Finished = Callable[[Held, OpenAccount, Try], None]
 
 
 class Caller:
-    """Starts calls and hands each outcome to `finished`."""
+    """Starts calls and hands each outcome to `finished`, and what was never called to `unsent`."""
 
-    def __init__(self, finished: Finished, metrics: Metrics, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        finished: Finished,
+        unsent: Callable[[Held], None],
+        metrics: Metrics,
+        now: Callable[[], datetime],
+    ) -> None:
         self._finished = finished
+        self._unsent = unsent
         self._metrics = metrics
         self._now = now
         self._tasks: set[asyncio.Task[None]] = set()
@@ -115,9 +122,9 @@ class Caller:
                 self._start_clock(chosen.account.timeout)
                 self._conclude(chosen, batch, await self._send(chosen, batch), started)
         except asyncio.CancelledError:
-            # Still waiting for its turn when the worker was stopped: surely not sent.
-            never = Transient(Reason.CONNECTION_FAILED, detail="stopped before its turn")
-            self._conclude(chosen, batch, [never] * len(batch), self._now())
+            # Still waiting for its turn when the worker was stopped: there was no attempt.
+            for held, _ in batch:
+                self._unsent(held)
 
     def _start_clock(self, timeout: float) -> None:
         task = asyncio.current_task()

@@ -36,6 +36,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 # Rendering is CPU work: after so many the event loop gets a turn, so that answers are read in time.
 _RENDER_SLICE = 16
 _UNREADABLE_WAIT = timedelta(minutes=1)
+_ACCOUNT_WAIT = timedelta(seconds=15)
 
 
 class Pump:
@@ -72,7 +73,7 @@ class Pump:
         self._outcome = asyncio.Event()
         self._ended = False
         self._stopping = False
-        self._caller = Caller(self._finished, metrics, _now)
+        self._caller = Caller(self._finished, self._unsent, metrics, _now)
 
     def wake(self, _payload: str = "") -> None:
         """There may be work."""
@@ -176,6 +177,13 @@ class Pump:
                 self._drop(held)
             raise
 
+    def _without_account(self, held: Held) -> Decision:
+        """Wait: while accounts are being changed, other workers may have it already."""
+        now = _now()
+        if now > held.work.tries_from + timedelta(seconds=self._policy.total):
+            return Settle(DeliveryStatus.FAILED, Reason.NO_ACCOUNT)
+        return Retry(now + _ACCOUNT_WAIT, Reason.NO_ACCOUNT)
+
     def _interrupted(self, held: Held, chosen: OpenAccount | None, started_at: datetime) -> None:
         """A worker died during the call: what it did is not known, so that is what is recorded."""
         outcome = Unknown(Reason.WORKER_LOST)
@@ -203,7 +211,7 @@ class Pump:
             self._conclude(Settlement(held, Retry(_now() + _UNREADABLE_WAIT, Reason.UNREADABLE)))
             return None
         if chosen is None:
-            self._conclude(Settlement(held, Settle(DeliveryStatus.FAILED, Reason.NO_ACCOUNT)))
+            self._conclude(Settlement(held, self._without_account(held)))
             return None
         compiled = self._templates.of(held.work.template_id, held.work.template_version)
         prepared = prepare(held.work, compiled, attempt=held.claim.attempts + 1, now=_now())
@@ -251,6 +259,10 @@ class Pump:
     def _finished(self, held: Held, chosen: OpenAccount, tried: Try) -> None:
         self._checkpoint("sent")
         self._conclude(Settlement(held, self._decide(held, chosen, tried), tried))
+
+    def _unsent(self, held: Held) -> None:
+        """Back on the queue, as if it had not been taken."""
+        self._conclude(Settlement(held, Retry(_now(), Reason.WORKER_STOPPED)))
 
     def _decide(self, held: Held, chosen: OpenAccount | None, tried: Try) -> Decision:
         idempotent = chosen is not None and chosen.manifest.idempotent

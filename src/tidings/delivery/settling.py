@@ -4,9 +4,11 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from tidings.domain.deliveries import FALLS_BACK, DeliveryStatus
 from tidings.domain.outcomes import Accepted, Outcome, Permanent
+from tidings.domain.reasons import Reason
 from tidings.domain.retry import Decision, Retry, Settle
 from tidings.queue import postgres as queue
 from tidings.queue.postgres import Claimed
@@ -130,26 +132,26 @@ async def _suppress(connection: Connection, dead: Sequence[Settlement], keyring:
         await people.suppress(connection, addresses, keyring)
 
 
+_ENDS_CHAIN = {
+    DeliveryStatus.SENT: Reason.FALLBACK_NOT_NEEDED,
+    DeliveryStatus.DELIVERED: Reason.FALLBACK_NOT_NEEDED,
+    DeliveryStatus.UNKNOWN: Reason.FALLBACK_HELD,
+}
+
+
 async def _follow_fallbacks(connection: Connection, ended: Sequence[Settlement]) -> None:
-    """With routing "fallback": a success ends the chain, a failure starts the next channel."""
-    statuses = [
-        (one.held.claim.notification_id, one.decision.status)
-        for one in ended
-        if isinstance(one.decision, Settle)
-    ]
-    reached = [
-        notification_id
-        for notification_id, status in statuses
-        if status in {DeliveryStatus.SENT, DeliveryStatus.DELIVERED}
-    ]
-    failed = [notification_id for notification_id, status in statuses if status in FALLS_BACK]
-    if reached:
-        await deliveries.drop_fallbacks(connection, reached)
+    """With routing "fallback": a success ends the chain, and so does what may be one; a failure starts
+    the next channel."""
+    dropped: dict[Reason, list[UUID]] = {}
+    failed: list[UUID] = []
+    for one in ended:
+        assert isinstance(one.decision, Settle)
+        if (reason := _ENDS_CHAIN.get(one.decision.status)) is not None:
+            dropped.setdefault(reason, []).append(one.held.claim.notification_id)
+        elif one.decision.status in FALLS_BACK:
+            failed.append(one.held.claim.notification_id)
+    for reason, notification_ids in dropped.items():
+        await deliveries.drop_fallbacks(connection, notification_ids, reason)
     if failed and (released := await deliveries.release_fallbacks(connection, failed)):
-        await queue.enqueue(
-            connection,
-            [
-                queue.Entry(delivery, notification, priority)
-                for notification, delivery, priority in released
-            ],
-        )
+        entries = [queue.Entry(delivery, owner, priority) for owner, delivery, priority in released]
+        await queue.enqueue(connection, entries)

@@ -26,6 +26,11 @@ class Reason(StrEnum):
     )
     FALLBACK_NOT_NEEDED = "fallback_not_needed", "An earlier channel of the fallback succeeded."
 
+    FALLBACK_HELD = (
+        "fallback_held",
+        "An earlier channel of the fallback may have succeeded; that is left for a person.",
+    )
+
     # decided before a provider was called
     CANCELLED = "cancelled", "Cancelled by request before it was sent."
     EXPIRED = "expired", "Its expiry passed before it could be sent."
@@ -40,6 +45,11 @@ class Reason(StrEnum):
         "What is stored cannot be read with this key ring; it waits for the right one.",
     )
     ADDRESS_FORBIDDEN = "address_forbidden", "The outbound guard does not allow this destination."
+
+    WORKER_STOPPED = (
+        "worker_stopped",
+        "The worker was stopped before its turn came; it was not sent.",
+    )
 
     # what a provider answered
     PROVIDER_ACCEPTED = "provider_accepted", "The provider took the message."

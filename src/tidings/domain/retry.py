@@ -77,7 +77,7 @@ def decide(
     wait = backoff(policy, attempt, jitter)
     if isinstance(outcome, Transient) and outcome.retry_after is not None:
         # The provider's word counts as a floor; jitter on top keeps the crowd from returning at once.
-        wait += outcome.retry_after
+        wait += min(outcome.retry_after, policy.total)
     end = Settle(
         # What may have been taken never ends as "failed": nobody knows that.
         DeliveryStatus.UNKNOWN if isinstance(outcome, Unknown) else DeliveryStatus.FAILED,

@@ -20,10 +20,10 @@ UNAVAILABLE = (
     OSError,
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # disk or memory full, too many connections
+    asyncpg.OperatorInterventionError,
+    asyncpg.ReadOnlySQLTransactionError,  # after a fail-over
+    asyncpg.LockNotAvailableError,
     asyncpg.TransactionRollbackError,  # deadlocks and the like: the same statement succeeds next time
     asyncpg.InternalClientError,  # asyncpg's state machine, when a connection ends between two queries
 )

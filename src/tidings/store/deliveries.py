@@ -12,6 +12,7 @@ from tidings.domain import ids
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.planning import OnUnknown, Routing
+from tidings.domain.reasons import Reason
 from tidings.store.database import Connection, Reader, Record
 from tidings.store.keyring import KeyRing, KeyRingError
 
@@ -108,18 +109,22 @@ async def release_fallbacks(
                    n.priority
                  FROM unnest($1::uuid[]) AS w (notification_id) JOIN notifications n ON n.id = w.notification_id) next
            WHERE d.notification_id = next.notification_id AND d.id = next.id
+             AND d.status = 'pending' AND d.reason = 'fallback_waiting'  -- not cancelled meanwhile
            RETURNING d.notification_id, d.id, next.priority""",
         notification_ids,
     )
     return [(row["notification_id"], row["id"], row["priority"]) for row in rows]
 
 
-async def drop_fallbacks(connection: Connection, notification_ids: Sequence[UUID]) -> None:
-    """The channels behind one that succeeded are not needed."""
+async def drop_fallbacks(
+    connection: Connection, notification_ids: Sequence[UUID], reason: Reason
+) -> None:
+    """The channels behind one that ended the chain are not tried."""
     await connection.execute(
-        """UPDATE deliveries SET status = 'skipped', reason = 'fallback_not_needed', updated_at = now()
+        """UPDATE deliveries SET status = 'skipped', reason = $2, updated_at = now()
            WHERE notification_id = ANY($1::uuid[]) AND status = 'pending' AND reason = 'fallback_waiting'""",
         notification_ids,
+        reason,
     )
 
 

@@ -11,6 +11,8 @@ from tidings.store.database import UNAVAILABLE
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+_ASK_EVERY = 10.0  # seconds
+
 Hear = Callable[[str], None]
 
 
@@ -46,9 +48,19 @@ class Listener:
             for hear in self._hear.values():
                 hear("")
             self.connected.set()
-            await ended.wait()
+            while not ended.is_set():
+                await self._alive(connection, ended)
         finally:
             connection.terminate()
+
+    async def _alive(
+        self, connection: "asyncpg.Connection[asyncpg.Record]", ended: asyncio.Event
+    ) -> None:
+        """A connection that a firewall forgot says nothing when it is dead, so ask it now and then."""
+        try:
+            await asyncio.wait_for(ended.wait(), _ASK_EVERY)
+        except TimeoutError:
+            await connection.fetchval("SELECT 1", timeout=5)
 
     def _heard(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
         self._hear[channel](str(payload))

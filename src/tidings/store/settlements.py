@@ -75,8 +75,8 @@ async def settle(
            ), settled AS (
              UPDATE deliveries d SET status = m.status, reason = m.reason, detail = m.detail,
                account = m.account, attempts = m.attempts, provider_message_id = m.provider_message_id,
-               sent_at = CASE WHEN m.status IN ('sent', 'delivered') THEN $16::timestamptz ELSE d.sent_at END,
-               delivered_at = CASE WHEN m.status = 'delivered' THEN $16 ELSE d.delivered_at END,
+               sent_at = CASE WHEN m.status IN ('sent', 'delivered') THEN coalesce(m.finished_at, $16::timestamptz) ELSE d.sent_at END,
+               delivered_at = CASE WHEN m.status = 'delivered' THEN coalesce(m.finished_at, $16) ELSE d.delivered_at END,
                updated_at = $16
              FROM mine m WHERE d.notification_id = m.notification_id AND d.id = m.delivery_id
            ), tried AS (

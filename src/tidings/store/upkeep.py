@@ -1,6 +1,11 @@
 """What the database needs from time to time; harmless in several processes at once."""
 
+import asyncpg
+import structlog
+
 from tidings.store.database import Connection
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 PARTITIONED = ("notifications", "deliveries", "attempts", "receipts", "inbox")
 WEEKS_AHEAD = 5
@@ -8,12 +13,23 @@ _LOCK = 0x7061_7274  # one process at a time makes partitions; the others need n
 
 
 async def ensure_partitions(connection: Connection) -> int:
-    """Make the partitions of the weeks to come; how many were made."""
+    """Make the partitions of the weeks to come; how many were made.
+
+    A new partition needs a short lock on its table. It is not waited for: behind the wait, everything
+    that accepts and settles would queue up. There are weeks of time to try again.
+    """
     made = 0
-    async with connection.transaction():
-        if await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
-            for table in PARTITIONED:
-                made += await connection.fetchval(
-                    "SELECT ensure_partitions($1, now(), $2)", table, WEEKS_AHEAD
+    for table in PARTITIONED:
+        try:
+            async with connection.transaction():
+                await connection.execute("SET LOCAL lock_timeout = '500ms'")
+                mine = await connection.fetchval(
+                    "SELECT pg_try_advisory_xact_lock($1::int, hashtext($2))", _LOCK, table
                 )
+                if mine:
+                    made += await connection.fetchval(
+                        "SELECT ensure_partitions($1, now(), $2)", table, WEEKS_AHEAD
+                    )
+        except asyncpg.LockNotAvailableError:
+            log.warning("partitions.postponed", table=table)
     return made

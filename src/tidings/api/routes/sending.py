@@ -17,6 +17,7 @@ from tidings.api.problems import Code, FieldError, Problem, of_refusal, of_valid
 from tidings.intake.drafting import Receipt, Result, Submission
 from tidings.intake.request import SendRequest
 from tidings.store.api_keys import ApiKey
+from tidings.store.database import UNAVAILABLE
 
 MAX_BULK = 10_000
 # Items checked between two turns of the event loop, so that one bulk request does not hold up others.
@@ -46,9 +47,19 @@ async def bulk(request: Request) -> Response:
     key = await parts.authentication.require(request, Permission.SEND)
     document = await read_json(request)
     items = _items(document)
+    if "idempotency-key" in request.headers:
+        raise _wrong_key("is a field of each item here, not a header")
     results: list[dict[str, Any]] = []
     for start in range(0, len(items), parts.intake.largest_batch):
-        results += await _accept_slice(parts, key, items, start)
+        try:
+            results += await _accept_slice(parts, key, items, start)
+        except UNAVAILABLE:
+            if not results:
+                raise
+            # What is stored is stored: to answer 503 for all would make the caller send it again.
+            again = Problem(Code.UNAVAILABLE, "Not stored, as far as is known; send it again.")
+            results += [_item_problem(index, again) for index in range(start, len(items))]
+            break
     rejected = sum(1 for result in results if "problem" in result)
     return _json({"accepted": len(results) - rejected, "rejected": rejected, "results": results})
 
