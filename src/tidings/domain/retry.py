@@ -77,7 +77,8 @@ def decide(
     wait = backoff(policy, attempt, jitter)
     if isinstance(outcome, Transient) and outcome.retry_after is not None:
         # The provider's word counts as a floor; jitter on top keeps the crowd from returning at once.
-        wait += min(outcome.retry_after, policy.total)
+        # Longer than all the time there is needs no exact number, and could overflow a date.
+        wait += min(outcome.retry_after, policy.total + 1)
     end = Settle(
         # What may have been taken never ends as "failed": nobody knows that.
         DeliveryStatus.UNKNOWN if isinstance(outcome, Unknown) else DeliveryStatus.FAILED,
