@@ -81,8 +81,8 @@ class ApiSettings(Section):
 
 
 class WorkerSettings(Section):
-    processes: Annotated[int, Field(ge=1, le=64)] = 1
-    """Worker processes that `tidings serve` starts."""
+    processes: Annotated[int, Field(ge=0, le=64)] = 0
+    """Worker processes that `tidings serve` starts; 0 for two, or one on a machine with one core."""
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 768
     """Deliveries in flight in one worker process at the most."""
     claim_batch: Annotated[int, Field(ge=1, le=5_000)] = 256

@@ -5,6 +5,7 @@ This process stays small: it starts others, starts them again when they die, and
 
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
 import sys
@@ -107,9 +108,13 @@ def _children(settings: Settings) -> list[_Child]:
     ]
     workers = [
         _Child(f"worker-{number}", ("worker",), settings.worker.shutdown_grace + margin)
-        for number in range(1, settings.worker.processes + 1)
+        for number in range(1, _worker_processes(settings) + 1)
     ]
     return [*apis, *workers]
+
+
+def _worker_processes(settings: Settings) -> int:
+    return settings.worker.processes or min(2, os.cpu_count() or 1)
 
 
 @contextlib.contextmanager

@@ -22,10 +22,12 @@ from tidings.store import migrate
 from tidings.store.embedded import EmbeddedServer
 
 
-def test_serve_starts_one_api_and_one_worker(serving: Serving) -> None:
+def test_serve_starts_an_api_and_its_workers(serving: Serving) -> None:
     events = [json.loads(line) for line in serving.log.read_text().splitlines()]
     started = {event["child"] for event in events if event["event"] == "process.started"}
-    assert started == {"api-1", "worker-1"}
+    assert started == {"api-1", "worker-1", "worker-2"} - (
+        {"worker-2"} if os.cpu_count() == 1 else set()
+    )
 
 
 def test_serve_keeps_its_secrets_to_its_owner(serving: Serving) -> None:

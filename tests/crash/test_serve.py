@@ -30,7 +30,7 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
         later = {"template_id": "note", "recipient": {"user_id": "u"}, "data": {"n": 1}}
         accepted = call(url, key, "POST", "/notifications/send", later)["notification_id"]
         children = psutil.Process(first.pid).children()
-        assert len(children) == 2
+        assert len(children) >= 2
         os.kill(first.pid, signal.SIGKILL)
         first.wait(10)
         _, alive = psutil.wait_procs(children, timeout=20)

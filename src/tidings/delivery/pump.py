@@ -35,6 +35,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 # Rendering is CPU work: after so many the event loop gets a turn, so that answers are read in time.
 _RENDER_SLICE = 16
+_BETWEEN_CLAIMS = 0.006  # seconds
 _UNREADABLE_WAIT = timedelta(minutes=1)
 _ACCOUNT_WAIT = timedelta(seconds=15)
 
@@ -66,6 +67,7 @@ class Pump:
         self._new_lease = new_lease
         self._checkpoint = checkpoint
         self._cursor = Cursor()
+        self._claimed_at = 0.0
         self._held: set[Hold] = set()
         self._settlements: list[Settlement] = []
         self._wake = asyncio.Event()
@@ -108,6 +110,7 @@ class Pump:
                 await self._room.wait()
                 continue
             limit = min(free, self._settings.claim_batch)
+            await self._gather()
             try:
                 claimed = await self._claim(limit)
                 if claimed:
@@ -117,6 +120,15 @@ class Pump:
             except UNAVAILABLE as error:
                 log.warning("database.unavailable", doing="claim", error=type(error).__name__)
                 await asyncio.sleep(0.5)
+
+    async def _gather(self) -> None:
+        """Claim at most so often. A lone notification after a pause is claimed at once; in a stream of
+        them each claim finds a few together, which costs a fraction of one claim for each."""
+        now = asyncio.get_running_loop().time()
+        early = self._claimed_at + _BETWEEN_CLAIMS - now
+        if early > 0:
+            await asyncio.sleep(early)
+        self._claimed_at = asyncio.get_running_loop().time()
 
     @property
     def _worthwhile(self) -> int:
