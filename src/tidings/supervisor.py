@@ -107,10 +107,14 @@ def _children(settings: Settings) -> list[_Child]:
         for number in range(1, settings.api.processes + 1)
     ]
     workers = [
-        _Child(f"worker-{number}", ("worker",), settings.worker.shutdown_grace + margin)
+        _Child(f"worker-{number}", _worker(number), settings.worker.shutdown_grace + margin)
         for number in range(1, _worker_processes(settings) + 1)
     ]
     return [*apis, *workers]
+
+
+def _worker(number: int) -> tuple[str, ...]:
+    return ("worker",) if number == 1 else ("worker", "--reserve")
 
 
 def _worker_processes(settings: Settings) -> int:

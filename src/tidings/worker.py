@@ -20,17 +20,21 @@ _UPKEEP_EVERY = 60.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A pump with what it needs around it."""
+    """A pump with what it needs around it. reserve: it is not woken for each notification, but looks now
+    and then, and works on for as long as it finds more than it can carry: a second process costs nothing
+    while one is enough, and doubles the rate when there is a backlog."""
 
     pump: Pump
     accounts: Accounts
     pool: Pool
     dsn: str
     retention: RetentionSettings
+    reserve: bool = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish what is under way."""
-        listener = Listener(self.dsn, {WAKE_CHANNEL: self.pump.wake})
+        heard = {} if self.reserve else {WAKE_CHANNEL: self.pump.wake}
+        listener = Listener(self.dsn, heard)
         try:
             async with asyncio.TaskGroup() as tasks:
                 beside = [tasks.create_task(listener.run()), tasks.create_task(self._upkeep())]

@@ -24,7 +24,11 @@ from tidings.worker import Worker
 
 
 async def open_worker(
-    foundation: Foundation, registry: CollectorRegistry, *, checkpoint: Checkpoint = pass_by
+    foundation: Foundation,
+    registry: CollectorRegistry,
+    *,
+    reserve: bool = False,
+    checkpoint: Checkpoint = pass_by,
 ) -> Worker:
     """A worker ready to run."""
     settings = foundation.settings
@@ -43,7 +47,7 @@ async def open_worker(
         new_lease=uuids.uuid7,
         checkpoint=checkpoint,
     )
-    return Worker(pump, accounts, pool, foundation.dsn, settings.retention)
+    return Worker(pump, accounts, pool, foundation.dsn, settings.retention, reserve)
 
 
 def open_accounts(foundation: Foundation, pool: Pool) -> Accounts:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import Annotated
 
 import typer
 import uvloop
@@ -23,19 +24,22 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def worker(supervised: Supervised = False) -> None:
+def worker(
+    supervised: Supervised = False,
+    reserve: Annotated[bool, typer.Option("--reserve", hidden=True)] = False,
+) -> None:
     """Run one worker process: it delivers, retries, and looks after the database."""
     settings = load_settings()
     with explained():
-        uvloop.run(_run(settings, supervised))
+        uvloop.run(_run(settings, supervised, reserve))
     leave(0)
 
 
-async def _run(settings: Settings, supervised: bool) -> None:
+async def _run(settings: Settings, supervised: bool, reserve: bool) -> None:
     stop = stopping(supervised=supervised)
     registry = CollectorRegistry()
     async with database(settings) as dsn:
-        opened = await open_worker(lay(settings, dsn, "worker"), registry)
+        opened = await open_worker(lay(settings, dsn, "worker"), registry, reserve=reserve)
         with _metrics(settings, registry):
             await opened.run(stop)
 
