@@ -135,13 +135,18 @@ class EmbeddedServer:
     def _ensure_running(self, server: pgserver.PostgresServer) -> None:
         deadline = time.monotonic() + _START_LIMIT
         while True:
+            # In every round: one that was found running may have been dying, and its last processes keep
+            # the next from starting for a moment.
+            self._forget_dead_server()
             try:
                 if not self.running() and shlex.quote(str(self.directory)) != str(self.directory):
                     self._launch(server)
                 server.ensure_postgres_running()
                 return
             except subprocess.CalledProcessError as error:
-                raise self._not_started("refused to start") from error
+                dying = not self.running() and (self._pid() is not None or self._backends())
+                if not dying or time.monotonic() > deadline:
+                    raise self._not_started("refused to start") from error
             except (subprocess.TimeoutExpired, AssertionError) as error:
                 # Recovery can outlast the library's patience, and a half-written pid file its parser:
                 # the server goes on starting meanwhile, so look again.
