@@ -285,9 +285,9 @@ def load(**overrides: Any) -> Settings:
     )
 
 
-def child_environment(**extra: str) -> dict[str, str]:
-    """The environment for a process that Tidings starts."""
-    return {**os.environ, **extra}
+def publish(**variables: str) -> None:
+    """Set environment variables for the processes that this one starts from now on."""
+    os.environ.update(variables)
 
 
 def _refuse_unknown_variables() -> None:

@@ -1,24 +1,31 @@
 """All in one: the embedded database, API and workers as processes under one supervisor.
 
-This process stays small: it starts others, starts them again when they die, and stops them together.
+This process stays small: it starts others, starts them again when they die, and stops them together. They are
+forked from one process that has imported everything (nursery.py), so that they share its memory and start
+at once.
 """
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from tidings import logs
 from tidings.bootstrap.database import database
-from tidings.settings import Settings, child_environment
+from tidings.settings import Settings, publish
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -26,58 +33,87 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _FIRST_WAIT, _LONGEST_WAIT, _HEALTHY_AFTER = 0.2, 10.0, 10.0
 
 
+_forks = multiprocessing.get_context("forkserver")
+
+Nursed = Callable[[Connection, tuple[str, ...]], None]
+"""Runs a command of `tidings` in the forked process; the connection ends with the supervisor."""
+
+
 @dataclass(slots=True)
 class _Child:
     name: str
+    target: Nursed
     arguments: tuple[str, ...]
     grace: float
-    process: asyncio.subprocess.Process | None = field(default=None, repr=False)
 
-    async def run(self, environment: dict[str, str], stop: asyncio.Event) -> None:
+    async def run(self, stop: asyncio.Event) -> None:
         """Keep it running until `stop` is set, then end it."""
         wait = _FIRST_WAIT
         while not stop.is_set():
             began = asyncio.get_running_loop().time()
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tidings",
-                *self.arguments,
-                "--supervised",
-                env=environment,
-                stdin=asyncio.subprocess.PIPE,  # its end tells them that we are gone
-                start_new_session=True,
-            )
-            log.info("process.started", child=self.name, pid=self.process.pid)
-            ended = asyncio.create_task(self.process.wait())
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
-            if not ended.done():
-                await self._end(ended)
-                return
+            try:
+                status = await self._live(stop)
+            except OSError as error:
+                # No memory or no process number at the moment: that passes, and the others go on.
+                log.error("process.not_started", child=self.name, error=error.strerror)  # noqa: TRY400
+                status = None
             if stop.is_set():
                 return
             lived = asyncio.get_running_loop().time() - began
             wait = _FIRST_WAIT if lived > _HEALTHY_AFTER else min(wait * 2, _LONGEST_WAIT)
-            log.error("process.died", child=self.name, status=ended.result(), restart_in=wait)
+            log.error("process.died", child=self.name, status=status, restart_in=wait)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), wait)
 
-    async def _end(self, ended: "asyncio.Task[int]") -> None:
-        assert self.process is not None
-        with contextlib.suppress(ProcessLookupError):
-            self.process.terminate()
+    async def _live(self, stop: asyncio.Event) -> int | None:
+        """Start it, wait until it ends or `stop` is set, and end it then; its status."""
+        theirs, ours = _forks.Pipe(duplex=False)
+        with theirs, ours:  # the end of `ours` tells it that we are gone
+            process = _forks.Process(
+                target=self.target, args=(theirs, (*self.arguments, "--supervised")), name=self.name
+            )
+            await asyncio.to_thread(process.start)
+            log.info("process.started", child=self.name, pid=process.pid)
+            async with _end_of(process) as ended:
+                stopped = asyncio.create_task(stop.wait())
+                either: set[asyncio.Future[Any]] = {ended, stopped}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+                stopped.cancel()
+                if not ended.done():
+                    await self._end(process, ended)
+        process.join()
+        return process.exitcode
+
+    async def _end(self, process: ForkServerProcess, ended: "asyncio.Future[None]") -> None:
+        process.terminate()
         try:
             await asyncio.wait_for(asyncio.shield(ended), self.grace)
         except TimeoutError:
             log.warning("process.killed", child=self.name, after=self.grace)
-            self.process.kill()
+            process.kill()
             await ended
 
 
-async def serve(settings: Settings) -> int:
-    """Run everything until SIGTERM or SIGINT; the exit status."""
+@contextlib.asynccontextmanager
+async def _end_of(process: ForkServerProcess) -> "AsyncIterator[asyncio.Future[None]]":
+    """Done when the process has ended."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def over() -> None:
+        loop.remove_reader(process.sentinel)
+        ended.set_result(None)
+
+    loop.add_reader(process.sentinel, over)
+    try:
+        yield ended
+    finally:
+        loop.remove_reader(process.sentinel)
+
+
+async def serve(settings: Settings, nursery: str, nursed: Nursed) -> int:
+    """Run everything until SIGTERM or SIGINT; the exit status. nursery: the module that imports what the
+    processes need; nursed: what runs in each."""
     logs.configure(format=settings.log.format, level=settings.log.level, process="supervisor")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -85,29 +121,29 @@ async def serve(settings: Settings) -> int:
         loop.add_signal_handler(number, stop.set)
     async with database(settings) as dsn:
         with _metrics_directory() as metrics:
-            environment = child_environment(
-                TIDINGS_DATABASE_URL=dsn, PROMETHEUS_MULTIPROC_DIR=str(metrics)
-            )
+            publish(TIDINGS_DATABASE_URL=dsn, PROMETHEUS_MULTIPROC_DIR=str(metrics))
+            _forks.set_forkserver_preload([nursery])
+            forkserver.ensure_running()  # it imports while the schema is looked at
             # In a process of its own: the migration tool is large, and needed only now.
             migration = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tidings", "migrate", "--quiet", env=environment
+                sys.executable, "-m", "tidings", "migrate", "--quiet"
             )
             if status := await migration.wait():
                 log.error("migration.failed", status=status)
                 return status
-            await asyncio.gather(*(child.run(environment, stop) for child in _children(settings)))
+            await asyncio.gather(*(child.run(stop) for child in _children(settings, nursed)))
     log.info("stopped")
     return 0
 
 
-def _children(settings: Settings) -> list[_Child]:
+def _children(settings: Settings, nursed: Nursed) -> list[_Child]:
     margin = 5.0
     apis = [
-        _Child(f"api-{number}", ("api",), settings.api.shutdown_grace + margin)
+        _Child(f"api-{number}", nursed, ("api",), settings.api.shutdown_grace + margin)
         for number in range(1, settings.api.processes + 1)
     ]
     workers = [
-        _Child(f"worker-{number}", _worker(number), settings.worker.shutdown_grace + margin)
+        _Child(f"worker-{number}", nursed, _worker(number), settings.worker.shutdown_grace + margin)
         for number in range(1, _worker_processes(settings) + 1)
     ]
     return [*apis, *workers]

@@ -31,7 +31,7 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
         call(url, key, "POST", "/templates", {"id": "note", "content": content})
         later = {"template_id": "note", "recipient": {"user_id": "u"}, "data": {"n": 1}}
         accepted = call(url, key, "POST", "/notifications/send", later)["notification_id"]
-        children = psutil.Process(first.pid).children()
+        children = psutil.Process(first.pid).children(recursive=True)
         assert len(children) >= 2
         os.kill(first.pid, signal.SIGKILL)
         first.wait(10)

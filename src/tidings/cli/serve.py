@@ -9,6 +9,7 @@ from tidings import __version__, supervisor
 from tidings.bootstrap.places import development_key_file
 from tidings.cli.config import load_settings
 from tidings.cli.errors import CommandError
+from tidings.cli.nursed import nursed
 from tidings.settings import Settings, config_file
 from tidings.store.embedded import EmbeddedServerError
 
@@ -26,7 +27,7 @@ def serve() -> None:
     if settings.development and sys.stdout.isatty():
         _greet(settings)
     try:
-        status = uvloop.run(supervisor.serve(settings))
+        status = uvloop.run(supervisor.serve(settings, "tidings.cli.nursery", nursed))
     except EmbeddedServerError as error:
         raise CommandError(str(error)) from None
     raise typer.Exit(status)
