@@ -59,11 +59,21 @@ def _default(name: str, schema: Mapping[str, Any]) -> str:
     value = schema.get("default")
     if name == "data_dir":
         return "`tidings` in the user's data directory"
-    if value is None:
+    if value is None or value == {}:
         return ""
+    if isinstance(value, dict):
+        return "`" + ", ".join(f"{key} = {_brief(one)}" for key, one in value.items()) + "`"
     return (
         f"`{str(value).lower() if isinstance(value, bool) else value}`" if value != [] else "none"
     )
+
+
+def _brief(value: object) -> str:
+    """A value of a table, as in TOML."""
+    if not isinstance(value, dict):
+        return f"{value:g}" if isinstance(value, int | float) else str(value)
+    given = (f"{key} = {one:g}" for key, one in value.items() if one is not None)
+    return "{ " + ", ".join(given) + " }"
 
 
 def _allowed(schema: Mapping[str, Any]) -> str:
@@ -77,6 +87,8 @@ def _allowed(schema: Mapping[str, Any]) -> str:
         "number": "number",
         "array": "list of texts",
         "string": "text",
+        "object": "table",
+        "boolean": "`true` or `false`",
     }
     word = {"path": "path", "password": "text, kept secret"}.get(schema.get("format", ""))
     word = word or words[schema["type"]]

@@ -6,6 +6,7 @@ file is `tidings.toml` in the working directory, or what `TIDINGS_CONFIG` names.
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -31,6 +33,9 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from tidings.domain.channels import Channel
+from tidings.domain.priorities import PriorityWord
 
 
 class SettingsError(Exception):
@@ -63,6 +68,12 @@ class Section(BaseModel):
         return value
 
 
+def _countries(listed: tuple[str, ...]) -> tuple[str, ...]:
+    if wrong := [one for one in listed if not re.fullmatch("[A-Za-z]{2}", one)]:
+        raise ValueError(f"allowed are countries of two letters, as DE (ISO 3166): {wrong[0]!r}")
+    return tuple(one.upper() for one in listed)
+
+
 class ApiSettings(Section):
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for every interface."""
@@ -89,6 +100,12 @@ class WorkerSettings(Section):
     """Deliveries claimed by one query at the most."""
     lease: Annotated[float, Field(ge=2, le=3600)] = 20
     """Seconds after which what a dead worker held is taken over; longer than every provider time-out."""
+    weights: dict[Literal["high", "medium", "low"], Annotated[float, Field(gt=0, le=1000)]] = {
+        "high": 6,
+        "medium": 3,
+        "low": 1,
+    }
+    """How the places are shared while all of these wait; critical goes before them."""
     heartbeat: Annotated[float, Field(ge=0.2, le=600)] = 5
     """Seconds between renewals of the leases; at most a third of the lease."""
     poll: Annotated[float, Field(ge=0.05, le=60)] = 1
@@ -105,6 +122,22 @@ class WorkerSettings(Section):
         return self
 
 
+class RetryChanges(Section):
+    """What differs from the general policy; what is not given is as there."""
+
+    attempts: Annotated[int, Field(ge=1, le=100)] | None = None
+    base: Annotated[float, Field(ge=0, le=3600)] | None = None
+    cap: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    total: Seconds | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True)
+
+
+_SOONER_AND_LONGER = RetryChanges(attempts=12, base=0.5, cap=300, total=172_800)
+
+
 class RetrySettings(Section):
     attempts: Annotated[int, Field(ge=1, le=100)] = 8
     """Calls to a provider for one delivery at the most."""
@@ -114,6 +147,51 @@ class RetrySettings(Section):
     """Seconds: the ceiling of any wait."""
     total: Seconds = 86_400
     """Seconds from acceptance after which trying ends."""
+    priority: dict[PriorityWord, RetryChanges] = {"critical": _SOONER_AND_LONGER}
+    """What differs by priority, as `[retry.priority.critical]`; by default critical is retried sooner and for longer."""
+    channel: dict[Channel, RetryChanges] = {}
+    """What differs by channel, as `[retry.channel.sms]`; it goes before what differs by priority. An account can have a
+    `retry` table of its own, which goes before both."""
+
+    @property
+    def general(self) -> dict[str, Any]:
+        return self.model_dump(include={"attempts", "base", "cap", "total"})
+
+
+class BreakerChanges(Section):
+    """What differs from the general settings; what is not given is as there."""
+
+    enabled: bool | None = None
+    window: Annotated[int, Field(ge=2, le=300)] | None = None
+    failure_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    minimum_calls: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    slow_after: Annotated[float, Field(gt=0, le=600)] | None = None
+    open_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
+    open_cap: Annotated[float, Field(gt=0, le=86_400)] | None = None
+    probes: Annotated[int, Field(ge=1, le=100)] | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        return self.model_dump(exclude_none=True)
+
+
+class BreakerSettings(Section):
+    enabled: bool = True
+    """Hold an account back while it fails. Each of these can differ by account, as `[accounts.NAME.breaker]`."""
+    window: Annotated[int, Field(ge=2, le=300)] = 10
+    """Seconds over which calls are counted."""
+    failure_rate: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Share of failed and slow calls from which on the account is held back."""
+    minimum_calls: Annotated[int, Field(ge=1, le=100_000)] = 10
+    """Calls in the window below which nothing is concluded."""
+    slow_after: Annotated[float, Field(gt=0, le=600)] = 3
+    """Seconds after which a call counts as slow, before it has ended."""
+    open_seconds: Annotated[float, Field(gt=0, le=3600)] = 5
+    """Seconds until the first probe; they double each time that it fails again."""
+    open_cap: Annotated[float, Field(gt=0, le=86_400)] = 60
+    """Seconds until a probe at the most."""
+    probes: Annotated[int, Field(ge=1, le=100)] = 3
+    """Calls of a round of probes, over all workers; all must succeed."""
 
 
 class OutboundSettings(Section):
@@ -144,6 +222,13 @@ class AccountSettings(BaseModel):
     channels: Texts | None = None
     confirms_delivery: bool | None = None
     timeout: Annotated[float, Field(gt=0, le=600)] = 10
+    order: Annotated[int, Field(ge=0, le=1000)] = 0
+    weight: Annotated[float, Field(gt=0, le=1_000_000)] = 1
+    categories: Texts = ()
+    countries: Annotated[Texts, AfterValidator(_countries)] = ()
+    sender_domains: Texts = ()
+    retry: RetryChanges = RetryChanges()
+    breaker: BreakerChanges = BreakerChanges()
 
     @property
     def values(self) -> dict[str, Any]:
@@ -197,6 +282,7 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     worker: WorkerSettings = WorkerSettings()
     retry: RetrySettings = RetrySettings()
+    breaker: BreakerSettings = BreakerSettings()
     outbound: OutboundSettings = OutboundSettings()
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()

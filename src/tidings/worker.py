@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from tidings.delivery.calling import Accounts
+from tidings.delivery.accounts import Accounts
 from tidings.delivery.pump import Pump
 from tidings.queue.postgres import WAKE_CHANNEL
 from tidings.settings import RetentionSettings

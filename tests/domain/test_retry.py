@@ -120,7 +120,7 @@ def test_unknown_is_held_or_sent_again() -> None:
         DeliveryStatus.UNKNOWN, Reason.TIMED_OUT, "read"
     )
     again = decide(RetryPolicy(), outcome, attempt=1, started_at=START, now=START, jitter=0.5)
-    assert again == Retry(START + timedelta(seconds=1), Reason.TIMED_OUT, "read")
+    assert again == Retry(START + timedelta(seconds=1), Reason.TIMED_OUT, "read", maybe_taken=True)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ class Database:
 def key_row() -> dict[str, Any]:
     return {
         "id": uuid4(),
+        "number": 1,
         "name": "n",
         "role": "admin",
         "hint": "tdg_",

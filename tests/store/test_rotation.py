@@ -13,6 +13,7 @@ import uuid_utils.compat as uuids
 from tidings.domain import ids
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.lanes import Lane
 from tidings.domain.priorities import Priority
 from tidings.store import acceptance, deliveries, inbox, notifications, outbox, people, rotation
 from tidings.store.acceptance import NewDelivery
@@ -67,7 +68,7 @@ async def add_notifications(
             status=DeliveryStatus.PENDING,
             reason=None,
             queued=False,
-            priority=Priority.MEDIUM,
+            lane=Lane(Priority.MEDIUM, 1),
             due_at=None,
         )
         for row in rows

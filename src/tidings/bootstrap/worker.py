@@ -1,5 +1,6 @@
 """The worker process: its parts, wired."""
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 
@@ -7,16 +8,18 @@ import uuid_utils.compat as uuids
 from prometheus_client import CollectorRegistry
 
 from tidings.bootstrap.foundation import Checkpoint, Foundation, check_keyring, pass_by
-from tidings.delivery.calling import Accounts, OpenAccount
+from tidings.delivery.accounts import Accounts, OpenAccount
 from tidings.delivery.preparing import CompiledTemplates
 from tidings.delivery.pump import Pump
 from tidings.domain.messages import Message
-from tidings.domain.retry import RetryPolicy
+from tidings.domain.priorities import Priority
+from tidings.domain.retry import RetryPolicies, RetryPolicy
 from tidings.metrics import Metrics
 from tidings.providers.catalogue import MANIFESTS, Ports, provider_of
 from tidings.providers.guard import Guard, read_allowed
 from tidings.providers.guarded import GuardedHttp
 from tidings.providers.http import HttpClient
+from tidings.settings import Settings
 from tidings.store import inbox, outbox
 from tidings.store.database import Pool, borrow, open_pool
 from tidings.store.keyring import KeyRing
@@ -41,13 +44,25 @@ async def open_worker(
         keyring=foundation.keyring,
         accounts=accounts,
         templates=CompiledTemplates(),
-        policy=RetryPolicy(**settings.retry.model_dump()),
+        policies=policies_of(settings),
+        weights={Priority.of(word): weight for word, weight in settings.worker.weights.items()},
         settings=settings.worker,
         metrics=Metrics(registry),
         new_lease=uuids.uuid7,
         checkpoint=checkpoint,
     )
     return Worker(pump, accounts, pool, foundation.dsn, settings.retention, reserve)
+
+
+def policies_of(settings: Settings) -> RetryPolicies:
+    return RetryPolicies(
+        general=RetryPolicy(**settings.retry.general),
+        priorities={
+            Priority.of(word): changes.given for word, changes in settings.retry.priority.items()
+        },
+        channels={channel: changes.given for channel, changes in settings.retry.channel.items()},
+        accounts={name: account.retry.given for name, account in settings.accounts.items()},
+    )
 
 
 def open_accounts(foundation: Foundation, pool: Pool) -> Accounts:
@@ -60,7 +75,13 @@ def open_accounts(foundation: Foundation, pool: Pool) -> Accounts:
     )
     return Accounts(
         [
-            OpenAccount.of(account, MANIFESTS[account.provider], provider_of(account, ports))
+            OpenAccount.of(
+                account,
+                MANIFESTS[account.provider],
+                provider_of(account, ports),
+                concurrency=foundation.settings.worker.concurrency,
+                clock=time.monotonic,
+            )
             for account in foundation.accounts
         ],
         (ports.http, ports.guarded),

@@ -1,21 +1,20 @@
 """Calls to providers: each in a task of its own, many at a time, none beyond its time-out."""
 
 import asyncio
-import contextlib
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 import structlog
 
+from tidings.delivery.accounts import OpenAccount
 from tidings.delivery.settling import Held, Try
-from tidings.domain.channels import Channel
 from tidings.domain.messages import Message
 from tidings.domain.outcomes import OUTCOME_WORDS, Outcome, Unknown
-from tidings.domain.provider import Account, Manifest, Provider
+from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
+from tidings.domain.routing import Choice
 from tidings.metrics import Metrics
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -25,50 +24,16 @@ _PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class OpenAccount:
-    """An account in use: what it is, the provider that serves it, and its places for calls."""
+class Ready:
+    """A delivery that is ready to be sent, and by whom."""
 
-    account: Account
-    manifest: Manifest
-    provider: Provider
-    slots: contextlib.AbstractAsyncContextManager[object]
-
-    @classmethod
-    def of(cls, account: Account, manifest: Manifest, provider: Provider) -> "OpenAccount":
-        field = manifest.concurrency_field
-        slots: contextlib.AbstractAsyncContextManager[object] = contextlib.nullcontext()
-        if field is not None:
-            slots = asyncio.Semaphore(int(account.number(field)))
-        return cls(account, manifest, provider, slots)
+    held: Held
+    chosen: OpenAccount
+    choice: Choice
+    message: Message
 
 
-class Closable(Protocol):
-    async def close(self) -> None: ...
-
-
-class Accounts:
-    """Which account takes a message: the first that serves its channel."""
-
-    def __init__(self, opened: Sequence[OpenAccount], clients: Sequence[Closable] = ()) -> None:
-        """clients: what the providers share, closed after them."""
-        self.opened = opened
-        self._clients = clients
-        self._by_channel: dict[Channel, OpenAccount] = {}
-        for one in opened:
-            for channel in one.account.channels:
-                self._by_channel.setdefault(channel, one)
-
-    def choose(self, channel: Channel) -> OpenAccount | None:
-        return self._by_channel.get(channel)
-
-    async def close(self) -> None:
-        for one in self.opened:
-            await one.provider.close()
-        for client in self._clients:
-            await client.close()
-
-
-Finished = Callable[[Held, OpenAccount, Try], None]
+Finished = Callable[[Ready, Try], None]
 
 
 class Caller:
@@ -88,9 +53,9 @@ class Caller:
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines: dict[asyncio.Task[None], float] = {}
 
-    def call(self, chosen: OpenAccount, batch: Sequence[tuple[Held, Message]]) -> None:
-        """Send a batch (of one, with most providers) in the background."""
-        task = asyncio.create_task(self._call(chosen, batch))
+    def call(self, batch: Sequence[Ready]) -> None:
+        """Send a batch of one account (a batch of one, with most providers) in the background."""
+        task = asyncio.create_task(self._call(batch[0].chosen, batch))
         self._tasks.add(task)
         task.add_done_callback(self._forget)
 
@@ -115,28 +80,33 @@ class Caller:
         self._tasks.discard(task)
         self._deadlines.pop(task, None)
 
-    async def _call(self, chosen: OpenAccount, batch: Sequence[tuple[Held, Message]]) -> None:
+    async def _call(self, chosen: OpenAccount, batch: Sequence[Ready]) -> None:
+        urgent = any(one.held.claim.priority is Priority.CRITICAL for one in batch)
         try:
-            async with chosen.slots:
-                started = self._now()
-                self._start_clock(chosen.account.timeout)
-                self._conclude(chosen, batch, await self._send(chosen, batch), started)
+            await chosen.places.take_turn(urgent=urgent)
         except asyncio.CancelledError:
             # Still waiting for its turn when the worker was stopped: there was no attempt.
-            for held, _ in batch:
-                self._unsent(held)
-
-    def _start_clock(self, timeout: float) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._deadlines[task] = asyncio.get_running_loop().time() + timeout + _PATIENCE
-
-    async def _send(
-        self, chosen: OpenAccount, batch: Sequence[tuple[Held, Message]]
-    ) -> Sequence[Outcome]:
-        began = asyncio.get_running_loop().time()
+            for one in batch:
+                self._unsent(one.held)
+            return
+        started = self._now()
         try:
-            outcomes = await chosen.provider.send([message for _, message in batch])
+            outcomes = await self._send(chosen, batch)
+        finally:
+            chosen.places.end_turn()
+        self._conclude(batch, outcomes, started)
+
+    async def _send(self, chosen: OpenAccount, batch: Sequence[Ready]) -> Sequence[Outcome]:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        began = loop.time()
+        self._deadlines[task] = began + chosen.account.timeout + _PATIENCE
+        try:
+            outcomes = await chosen.provider.send([one.message for one in batch])
+            for outcome in outcomes:
+                OUTCOME_WORDS[
+                    type(outcome)
+                ]  # what is no outcome fails here, where it is made unknown
             if len(outcomes) != len(batch):
                 raise ValueError(f"{len(outcomes)} outcomes for {len(batch)} messages")  # noqa: TRY301
         except asyncio.CancelledError:
@@ -150,20 +120,26 @@ class Caller:
                 frames="".join(traceback.format_tb(error.__traceback__)),
             )
             outcomes = [Unknown(Reason.PROVIDER_FAILED, type(error).__name__)] * len(batch)
-        seconds = asyncio.get_running_loop().time() - began
-        self._metrics.attempt_seconds.labels(chosen.manifest.name).observe(seconds)
+        finally:
+            self._deadlines.pop(task, None)
+        self._metrics.attempt_seconds.labels(chosen.manifest.name).observe(loop.time() - began)
         return outcomes
 
     def _conclude(
-        self,
-        chosen: OpenAccount,
-        batch: Sequence[tuple[Held, Message]],
-        outcomes: Sequence[Outcome],
-        started: datetime,
+        self, batch: Sequence[Ready], outcomes: Sequence[Outcome], started: datetime
     ) -> None:
         finished = self._now()
-        for (held, message), outcome in zip(batch, outcomes, strict=True):
+        for ready, outcome in zip(batch, outcomes, strict=True):
             word = OUTCOME_WORDS[type(outcome)]
+            message, chosen = ready.message, ready.chosen
             self._metrics.attempts.labels(message.channel, chosen.manifest.name, word).inc()
-            tried = Try(message.attempt, chosen.account.name, outcome, word, started, finished)
-            self._finished(held, chosen, tried)
+            tried = Try(
+                number=message.attempt,
+                account=chosen.account.name,
+                choice=ready.choice,
+                outcome=outcome,
+                word=word,
+                started_at=started,
+                finished_at=finished,
+            )
+            self._finished(ready, tried)

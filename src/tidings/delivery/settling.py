@@ -7,9 +7,12 @@ from datetime import datetime
 from uuid import UUID
 
 from tidings.domain.deliveries import FALLS_BACK, DeliveryStatus
-from tidings.domain.outcomes import Accepted, Outcome, Permanent
+from tidings.domain.lanes import Lane, lane_number
+from tidings.domain.outcomes import Accepted, Outcome, Permanent, Unknown
+from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
 from tidings.domain.retry import Decision, Retry, Settle
+from tidings.domain.routing import Choice
 from tidings.queue import postgres as queue
 from tidings.queue.postgres import Claimed
 from tidings.store import deliveries, people, settlements
@@ -33,6 +36,7 @@ class Try:
 
     number: int
     account: str | None
+    choice: Choice | None
     outcome: Outcome
     word: str
     started_at: datetime
@@ -41,11 +45,13 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What is to be written: the decision, and the attempt it follows from, if a call was made."""
+    """What is to be written: the decision, and the attempt it follows from, if a call was made. avoid: accounts
+    that the next attempt does without."""
 
     held: Held
     decision: Decision
     tried: Try | None = None
+    avoid: tuple[str, ...] = ()
 
     @property
     def suppresses(self) -> bool:
@@ -99,6 +105,11 @@ def _row(one: Settlement) -> SettlementRow:
         reason=decision.reason,
         detail=_storable(decision.detail),
         attempts=tried.number if tried else one.held.claim.attempts,
+        deferred=one.held.claim.deferred + (isinstance(decision, Retry) and decision.free),
+        maybe_taken=one.held.claim.maybe_taken
+        or (isinstance(decision, Retry) and decision.maybe_taken),
+        pinned=_pinned(one),
+        avoid=one.avoid,
         provider_message_id=_storable(outcome.provider_message_id)
         if isinstance(outcome, Accepted)
         else None,
@@ -106,9 +117,17 @@ def _row(one: Settlement) -> SettlementRow:
     )
 
 
+def _pinned(one: Settlement) -> str | None:
+    """The first account whose call ended as unknown: it may have sent the message, so no other one may."""
+    if one.held.claim.account is None and one.tried and isinstance(one.tried.outcome, Unknown):
+        return one.tried.account
+    return one.held.claim.account
+
+
 def _attempt(tried: Try) -> AttemptEnd:
     return AttemptEnd(
         account=tried.account,
+        choice=tried.choice,
         started_at=tried.started_at,
         finished_at=tried.finished_at,
         outcome=tried.word,
@@ -153,5 +172,9 @@ async def _follow_fallbacks(connection: Connection, ended: Sequence[Settlement])
     for reason, notification_ids in dropped.items():
         await deliveries.drop_fallbacks(connection, notification_ids, reason)
     if failed and (released := await deliveries.release_fallbacks(connection, failed)):
-        entries = [queue.Entry(delivery, owner, priority) for owner, delivery, priority in released]
-        await queue.enqueue(connection, entries)
+        await queue.enqueue(connection, [_entry(one) for one in released])
+
+
+def _entry(one: deliveries.Released) -> queue.Entry:
+    lane = Lane(Priority(one.priority), lane_number(one.app, one.channel))
+    return queue.Entry(one.delivery_id, one.notification_id, lane)

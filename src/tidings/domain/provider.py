@@ -54,7 +54,11 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A provider with its credentials, as configured; values are checked against the manifest."""
+    """A provider with its credentials, as configured; values are checked against the manifest.
+
+    order: of several for a channel, the lowest goes first; weight: among those of one order. categories,
+    countries, sender_domains: it takes only messages of these; empty takes all.
+    """
 
     name: str
     provider: str
@@ -62,6 +66,11 @@ class Account:
     confirms_delivery: bool
     timeout: float
     values: Mapping[str, FieldValue] = field(default_factory=dict, repr=False)
+    order: int = 0
+    weight: float = 1.0
+    categories: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    sender_domains: tuple[str, ...] = ()
 
     def text(self, name: str) -> str:
         """A text setting; empty when it was not given."""

@@ -25,6 +25,11 @@ class Reason(StrEnum):
         "Waits: an earlier channel of the fallback is tried first.",
     )
     FALLBACK_NOT_NEEDED = "fallback_not_needed", "An earlier channel of the fallback succeeded."
+    DUPLICATE = (
+        "duplicate",
+        "The same template went to this recipient within the template's deduplication window.",
+    )
+    COLLAPSED = "collapsed", "A newer notification with the same collapse key took its place."
 
     FALLBACK_HELD = (
         "fallback_held",
@@ -43,6 +48,14 @@ class Reason(StrEnum):
     UNREADABLE = (
         "unreadable",
         "What is stored cannot be read with this key ring; it waits for the right one.",
+    )
+    INTERNAL_ERROR = (
+        "internal_error",
+        "Tidings failed while preparing it, which is an error of ours: see the log of the worker.",
+    )
+    ACCOUNTS_HELD_BACK = (
+        "accounts_held_back",
+        "Waits: every account that could send it fails or throttles at the moment.",
     )
     ADDRESS_FORBIDDEN = "address_forbidden", "The outbound guard does not allow this destination."
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from tidings.domain import ids
 from tidings.domain.channels import Channel
+from tidings.domain.lanes import Lane, lane_number
 from tidings.domain.planning import PlannedDelivery, Situation, plan, reachable
 from tidings.domain.priorities import Priority
 from tidings.domain.templates import TemplateVersion
@@ -24,6 +25,7 @@ class Submission:
     """A valid request with who sent it. fingerprint: of the body, for its idempotency key."""
 
     api_key_id: UUID
+    app: int
     request: SendRequest
     fingerprint: bytes
 
@@ -117,7 +119,7 @@ def draft(
             "recipient",
         )
     row = _row(new_id(), submission, template, person)
-    return Draft(row, _deliveries(row, planned), submission)
+    return Draft(row, _deliveries(row, planned, submission.app), submission)
 
 
 def _unreachable(planned: Sequence[PlannedDelivery]) -> Refusal:
@@ -161,7 +163,9 @@ def _row(
     )
 
 
-def _deliveries(row: NotificationRow, planned: Sequence[PlannedDelivery]) -> list[NewDelivery]:
+def _deliveries(
+    row: NotificationRow, planned: Sequence[PlannedDelivery], app: int
+) -> list[NewDelivery]:
     return [
         NewDelivery(
             notification_id=row.id,
@@ -171,7 +175,7 @@ def _deliveries(row: NotificationRow, planned: Sequence[PlannedDelivery]) -> lis
             status=one.status,
             reason=one.reason,
             queued=one.queued,
-            priority=row.priority,
+            lane=Lane(row.priority, lane_number(app, one.channel)),
             due_at=row.send_at,
         )
         for ordinal, one in enumerate(planned, start=1)

@@ -84,6 +84,11 @@ def _build(
         confirms_delivery=manifest.confirms_delivery if confirms is None else confirms,
         timeout=declared.timeout,
         values=values,
+        order=declared.order,
+        weight=declared.weight,
+        categories=declared.categories,
+        countries=declared.countries,
+        sender_domains=tuple(one.lower() for one in declared.sender_domains),
     )
     return account, []
 

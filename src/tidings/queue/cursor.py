@@ -7,10 +7,10 @@ starts at the front again when it finds less than it wanted, and every now and t
 that became visible behind it: retries, rescues, and transactions that committed late.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
-from tidings.domain.priorities import Priority
+from tidings.domain.lanes import Lane
 from tidings.queue.postgres import Claimed
 
 RESTART_AFTER = 0.25
@@ -19,23 +19,25 @@ RESTART_AFTER = 0.25
 
 class Cursor:
     def __init__(self) -> None:
-        self._since: dict[Priority, datetime] = {}
+        self._since: dict[Lane, datetime] = {}
         self._restarted_at = 0.0
 
-    def since(self, now: float) -> Mapping[Priority, datetime]:
-        """The due times to look from, by priority; a priority that is missing is looked at whole.
-        now: seconds of a monotonic clock."""
-        if now - self._restarted_at >= RESTART_AFTER:
-            self._since = {}
-            self._restarted_at = now
-        return self._since
+    def restart_when_due(self, now: float) -> bool:
+        """Whether it is time to start at the front again. now: seconds of a monotonic clock."""
+        if now - self._restarted_at < RESTART_AFTER:
+            return False
+        self._since = {}
+        self._restarted_at = now
+        return True
 
-    def advance(self, claimed: Sequence[Claimed], wanted: int) -> None:
-        """After a claim. The last due time is looked at again: many entries may share it."""
-        if len(claimed) < wanted:
-            self._since = {}
-            return
-        last = dict(self._since)
+    def since(self, lane: Lane) -> datetime | None:
+        """The due time to look from; None: look at the lane whole."""
+        return self._since.get(lane)
+
+    def advance(self, claimed: Iterable[Claimed], emptied: Iterable[Lane]) -> None:
+        """After a claim. The last due time is looked at again: many entries may share it. emptied: lanes that
+        gave less than was wanted."""
         for one in claimed:
-            last[one.priority] = max(one.due_at, last.get(one.priority, one.due_at))
-        self._since = last
+            self._since[one.lane] = max(one.due_at, self._since.get(one.lane, one.due_at))
+        for lane in emptied:
+            self._since.pop(lane, None)

@@ -9,7 +9,7 @@ import orjson
 
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
-from tidings.domain.priorities import Priority
+from tidings.domain.lanes import Lane
 from tidings.domain.reasons import Reason
 from tidings.store.database import Connection
 from tidings.store.keyring import KeyRing
@@ -27,7 +27,7 @@ class NewDelivery:
     status: DeliveryStatus
     reason: Reason | None
     queued: bool
-    priority: Priority
+    lane: Lane
     due_at: datetime | None
 
 
@@ -47,15 +47,15 @@ async def store(
                $14::timestamptz[], $15::bytea[])
            ), d AS MATERIALIZED (
              SELECT * FROM unnest($16::uuid[], $17::uuid[], $18::text[], $19::bytea[], $20::bytea[], $21::text[],
-               $22::text[], $23::bool[], $24::smallint[], $25::timestamptz[])
+               $22::text[], $23::bool[], $24::smallint[], $25::int[], $26::timestamptz[])
                AS d (notification_id, id, channel, address_hash, sealed_address, status, reason, queued, priority,
-                 due_at)
+                 lane, due_at)
            ), planned AS (
              INSERT INTO deliveries (notification_id, id, channel, address_hash, sealed_address, status, reason)
              SELECT notification_id, id, channel, address_hash, sealed_address, status, reason FROM d
            )
-           INSERT INTO queue (delivery_id, notification_id, priority, due_at)
-           SELECT id, notification_id, priority, coalesce(due_at, now()) FROM d WHERE queued""",
+           INSERT INTO queue (delivery_id, notification_id, priority, lane, due_at)
+           SELECT id, notification_id, priority, lane, coalesce(due_at, now()) FROM d WHERE queued""",
         *_notification_arrays(notifications, keyring),
         *_delivery_arrays(deliveries, keyring),
     )
@@ -97,6 +97,7 @@ def _delivery_arrays(rows: Sequence[NewDelivery], keyring: KeyRing) -> list[list
         [row.status for row in rows],
         [row.reason for row in rows],
         [row.queued for row in rows],
-        [int(row.priority) for row in rows],
+        [int(row.lane.priority) for row in rows],
+        [row.lane.number for row in rows],
         [row.due_at for row in rows],
     ]

@@ -25,7 +25,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
+    """number: a small one for the queue's lanes."""
+
     id: UUID
+    number: int
     name: str
     role: Role
     hint: str
@@ -46,7 +49,7 @@ def hash_of(secret: str) -> bytes:
 async def create(connection: Connection, name: str, role: Role, secret: str) -> ApiKey:
     row = await connection.fetchrow(
         """INSERT INTO api_keys (id, name, role, hint, hash) VALUES ($1, $2, $3, $4, $5)
-           RETURNING id, name, role, hint, created_at, revoked_at""",
+           RETURNING id, number, name, role, hint, created_at, revoked_at""",
         uuids.uuid7(),
         name,
         role.value,
@@ -59,7 +62,7 @@ async def create(connection: Connection, name: str, role: Role, secret: str) -> 
 
 async def listed(connection: Connection) -> list[ApiKey]:
     rows = await connection.fetch(
-        "SELECT id, name, role, hint, created_at, revoked_at FROM api_keys ORDER BY id"
+        "SELECT id, number, name, role, hint, created_at, revoked_at FROM api_keys ORDER BY id"
     )
     return [_api_key(row) for row in rows]
 
@@ -100,7 +103,7 @@ class ApiKeyCache:
         if known is None:
             changes = self._changes
             row = await self._pool.fetchrow(
-                """SELECT id, name, role, hint, created_at, revoked_at FROM api_keys
+                """SELECT id, number, name, role, hint, created_at, revoked_at FROM api_keys
                    WHERE hash = $1 AND revoked_at IS NULL""",
                 digest,
             )
@@ -115,5 +118,11 @@ class ApiKeyCache:
 
 def _api_key(row: Record) -> ApiKey:
     return ApiKey(
-        row["id"], row["name"], Role(row["role"]), row["hint"], row["created_at"], row["revoked_at"]
+        row["id"],
+        row["number"],
+        row["name"],
+        Role(row["role"]),
+        row["hint"],
+        row["created_at"],
+        row["revoked_at"],
     )

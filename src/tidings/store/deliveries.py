@@ -83,37 +83,60 @@ async def load(
 
 
 async def cancel(
-    connection: Connection, notification_id: UUID, dequeued: Collection[UUID]
+    connection: Connection,
+    notification_id: UUID,
+    dequeued: Collection[UUID],
+    maybe_taken: Collection[UUID],
 ) -> list[UUID]:
-    """Cancel what was taken off the queue, and the fallbacks that were never on it; which they were."""
+    """Cancel what was taken off the queue, and the fallbacks that were never on it; which they were. Those
+    that an earlier call may have sent end as unknown."""
     rows = await connection.fetch(
-        """UPDATE deliveries SET status = 'cancelled', reason = 'cancelled', detail = NULL, updated_at = now()
+        """UPDATE deliveries SET status = CASE WHEN id = ANY($3::uuid[]) THEN 'unknown' ELSE 'cancelled' END,
+             reason = 'cancelled', detail = NULL, updated_at = now()
            WHERE notification_id = $1 AND status = 'pending'
              AND (id = ANY($2::uuid[]) OR reason = 'fallback_waiting')
            RETURNING id""",
         notification_id,
         list(dequeued),
+        list(maybe_taken),
     )
     return [row["id"] for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A fallback whose turn has come, with what its queue entry needs. app: number of the API key."""
+
+    notification_id: UUID
+    delivery_id: UUID
+    channel: Channel
+    priority: int
+    app: int
+
+
 async def release_fallbacks(
     connection: Connection, notification_ids: Sequence[UUID]
-) -> list[tuple[UUID, UUID, int]]:
-    """Let the next channel of each fallback begin: (notification id, delivery id, priority) to enqueue."""
+) -> list[Released]:
+    """Let the next channel of each fallback begin; what is to be enqueued."""
     rows = await connection.fetch(
         """UPDATE deliveries d SET reason = NULL, updated_at = now()
            FROM (SELECT w.notification_id,
                    (SELECT min(f.id::text)::uuid FROM deliveries f WHERE f.notification_id = w.notification_id
                       AND f.status = 'pending' AND f.reason = 'fallback_waiting') AS id,
-                   n.priority
-                 FROM unnest($1::uuid[]) AS w (notification_id) JOIN notifications n ON n.id = w.notification_id) next
+                   n.priority, coalesce(k.number, 0) AS app
+                 FROM unnest($1::uuid[]) AS w (notification_id) JOIN notifications n ON n.id = w.notification_id
+                 LEFT JOIN api_keys k ON k.id = n.api_key_id) next
            WHERE d.notification_id = next.notification_id AND d.id = next.id
              AND d.status = 'pending' AND d.reason = 'fallback_waiting'  -- not cancelled meanwhile
-           RETURNING d.notification_id, d.id, next.priority""",
+           RETURNING d.notification_id, d.id, d.channel, next.priority, next.app""",
         notification_ids,
     )
-    return [(row["notification_id"], row["id"], row["priority"]) for row in rows]
+    return [
+        Released(
+            row["notification_id"], row["id"], Channel(row["channel"]), row["priority"], row["app"]
+        )
+        for row in rows
+    ]
 
 
 async def drop_fallbacks(

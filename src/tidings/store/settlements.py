@@ -11,9 +11,10 @@ from tidings.store.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnd:
-    """A call that ended: what the provider answered, and when."""
+    """A call that ended: what the provider answered, and when. choice: why this account."""
 
     account: str | None
+    choice: str | None
     started_at: datetime
     finished_at: datetime
     outcome: str
@@ -23,8 +24,9 @@ class AttemptEnd:
 
 @dataclass(frozen=True, slots=True)
 class SettlementRow:
-    """retry_at: when it is tried again; None when it has ended. attempts: calls made, this one included.
-    attempt: None where no call was made."""
+    """retry_at: when it is tried again; None when it has ended. attempts: calls made, this one included, and
+    deferred: how many of them do not count. attempt: None where no call was made. maybe_taken, pinned and
+    avoid: what the next attempt must know, see queue/postgres.py."""
 
     notification_id: UUID
     delivery_id: UUID
@@ -36,6 +38,10 @@ class SettlementRow:
     attempts: int
     provider_message_id: str | None = None
     attempt: AttemptEnd | None = None
+    deferred: int = 0
+    maybe_taken: bool = False
+    pinned: str | None = None
+    avoid: tuple[str, ...] = ()
 
 
 async def settle(
@@ -56,9 +62,10 @@ async def settle(
         """WITH s AS MATERIALIZED (
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[],
                $7::text[], $8::smallint[], $9::text[], $10::text[], $11::timestamptz[], $12::timestamptz[],
-               $13::text[], $14::text[], $15::text[])
+               $13::text[], $14::text[], $15::text[], $27::text[])
                AS s (notification_id, delivery_id, lease, retry_at, status, reason, detail, attempts,
-                 provider_message_id, account, started_at, finished_at, outcome, attempt_reason, attempt_detail)
+                 provider_message_id, account, started_at, finished_at, outcome, attempt_reason, attempt_detail,
+                 choice)
            ), ended AS (
              DELETE FROM queue WHERE delivery_id = ANY ($17::uuid[])
                AND lease = ($18::uuid[])[array_position($17, delivery_id)]
@@ -66,7 +73,11 @@ async def settle(
            ), postponed AS (
              UPDATE queue SET lease = NULL, started_at = NULL,
                attempts = ($21::smallint[])[array_position($19, delivery_id)],
-               due_at = ($22::timestamptz[])[array_position($19, delivery_id)]
+               due_at = ($22::timestamptz[])[array_position($19, delivery_id)],
+               deferred = ($23::smallint[])[array_position($19, delivery_id)],
+               maybe_taken = ($24::bool[])[array_position($19, delivery_id)],
+               account = ($25::text[])[array_position($19, delivery_id)],
+               avoid = ($26::text[])[array_position($19, delivery_id)]
              WHERE delivery_id = ANY ($19::uuid[]) AND lease = ($20::uuid[])[array_position($19, delivery_id)]
              RETURNING delivery_id
            ), mine AS MATERIALIZED (
@@ -80,9 +91,10 @@ async def settle(
                updated_at = $16
              FROM mine m WHERE d.notification_id = m.notification_id AND d.id = m.delivery_id
            ), tried AS (
-             INSERT INTO attempts (delivery_id, number, account, started_at, finished_at, outcome, reason, detail)
+             INSERT INTO attempts (delivery_id, number, account, started_at, finished_at, outcome, reason, detail,
+               choice)
              SELECT delivery_id, attempts, account, started_at, finished_at, outcome, attempt_reason,
-               attempt_detail FROM mine WHERE outcome IS NOT NULL
+               attempt_detail, choice FROM mine WHERE outcome IS NOT NULL
            )
            SELECT delivery_id, lease FROM mine""",
         [row.notification_id for row in ordered],
@@ -107,5 +119,10 @@ async def settle(
         [row.lease for row in postponed],
         [row.attempts for row in postponed],
         [row.retry_at for row in postponed],
+        [row.deferred for row in postponed],
+        [row.maybe_taken for row in postponed],
+        [row.pinned for row in postponed],
+        [" ".join(row.avoid) for row in postponed],
+        [one and one.choice for one in attempts],
     )
     return {(row["delivery_id"], row["lease"]) for row in mine}

@@ -149,7 +149,12 @@ async def cancel(notification_id: UUID, parts: Wired, _: CanSend) -> Cancelled:
     """Cancel what has not been sent yet. What is being sent at this moment cannot be called back."""
     async with parts.pool.acquire() as connection, connection.transaction():
         withdrawn = await queue.withdraw(connection, notification_id)
-        cancelled = await deliveries.cancel(connection, notification_id, withdrawn)
+        cancelled = await deliveries.cancel(
+            connection,
+            notification_id,
+            [one.delivery_id for one in withdrawn],
+            [one.delivery_id for one in withdrawn if one.maybe_taken],
+        )
     if not cancelled:
         if await notifications.fetch(parts.pool, notification_id, parts.keyring) is None:
             raise _not_found()

@@ -122,7 +122,7 @@ def _submission(key: ApiKey, document: Any) -> Submission:
     if request.idempotency_key is not None:
         canonical = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
         fingerprint = hashlib.blake2b(canonical, digest_size=16).digest()
-    return Submission(key.id, request, fingerprint)
+    return Submission(key.id, key.number, request, fingerprint)
 
 
 def _invalid(message: str) -> Problem:

@@ -1,0 +1,86 @@
+"""The places of an account: how many calls it bears at a time, and whose turn it is."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from tidings.domain.fairness import Room
+
+_LOOK_BACK = 0.2  # seconds
+_LEAST_AHEAD = 16
+
+
+class Places:
+    """Some are kept for what is critical. ahead: beside the calls under way as many deliveries may wait for
+    their turn as were finished in the last moment, so that a fast account never starves and a slow one
+    never fills the worker.
+    """
+
+    def __init__(self, capacity: int, clock: Callable[[], float]) -> None:
+        self._capacity = capacity
+        self._kept = max(1, capacity // 10) if capacity > 1 else 0
+        self._clock = clock
+        self._free = capacity
+        self._urgent: deque[asyncio.Future[None]] = deque()
+        self._ordinary: deque[asyncio.Future[None]] = deque()
+        self._held = 0
+        self._finished = 0
+        self._since = clock()
+        self._ahead = _LEAST_AHEAD
+
+    # ------------------------------------------------------------ how much may be claimed
+
+    def room(self) -> Room:
+        """How many more deliveries it is worth to claim for this account."""
+        self._look_back()
+        critical = self._capacity + self._ahead - self._held
+        ordinary = critical - self._kept
+        return Room(ordinary=max(0, ordinary), critical=max(0, critical))
+
+    def hold(self) -> None:
+        """A delivery was claimed for this account."""
+        self._held += 1
+
+    def let_go(self) -> None:
+        """It is done with."""
+        self._held -= 1
+        self._finished += 1
+
+    def _look_back(self) -> None:
+        elapsed = self._clock() - self._since
+        if elapsed < _LOOK_BACK:
+            return
+        self._ahead = max(_LEAST_AHEAD, int(self._finished * _LOOK_BACK / elapsed))
+        self._finished = 0
+        self._since += elapsed
+
+    # ------------------------------------------------------------ whose turn it is
+
+    async def take_turn(self, *, urgent: bool) -> None:
+        """Wait for a place; who is urgent goes first."""
+        waiting = self._urgent if urgent else self._ordinary
+        if not waiting and self._free > (0 if urgent else self._kept):
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it was given the place in the same moment
+                self.end_turn()
+            elif turn in waiting:  # and not passed over already
+                waiting.remove(turn)
+            raise
+
+    def end_turn(self) -> None:
+        self._free += 1
+        while self._urgent and self._free > 0:
+            self._give(self._urgent.popleft())
+        while self._ordinary and self._free > self._kept:
+            self._give(self._ordinary.popleft())
+
+    def _give(self, turn: "asyncio.Future[None]") -> None:
+        if not turn.done():
+            self._free -= 1
+            turn.set_result(None)

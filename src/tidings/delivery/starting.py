@@ -1,0 +1,174 @@
+"""From what was claimed to calls: load, prepare, and store that the calls begin, in one batch each."""
+
+import asyncio
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from tidings.delivery.accounts import Accounts, OpenAccount
+from tidings.delivery.calling import Ready
+from tidings.delivery.preparing import CompiledTemplates, prepare
+from tidings.delivery.routing_facts import facts_of
+from tidings.delivery.settling import Held, Settlement, Try
+from tidings.delivery.verdicts import Verdicts
+from tidings.domain.outcomes import OUTCOME_WORDS, Unknown
+from tidings.domain.reasons import Reason
+from tidings.domain.retry import Settle
+from tidings.metrics import Metrics
+from tidings.queue import postgres as queue
+from tidings.queue.postgres import Claimed
+from tidings.store import deliveries
+from tidings.store.database import Pool, borrow
+from tidings.store.deliveries import Work
+from tidings.store.keyring import KeyRing
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+# Rendering is CPU work: after so many the event loop gets a turn, so that answers are read in time.
+_RENDER_SLICE = 16
+
+
+class Starter:
+    """hold, drop: told of what the worker holds from now on, and of what it let go."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        keyring: KeyRing,
+        accounts: Accounts,
+        templates: CompiledTemplates,
+        verdicts: Verdicts,
+        metrics: Metrics,
+        lease: float,
+        conclude: Callable[[Settlement], None],
+        hold: Callable[[Held, OpenAccount | None], None],
+        drop: Callable[[Held], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._pool = pool
+        self._keyring = keyring
+        self._accounts = accounts
+        self._templates = templates
+        self._verdicts = verdicts
+        self._metrics = metrics
+        self._lease = lease
+        self._conclude = conclude
+        self._hold = hold
+        self._drop = drop
+        self._now = now
+
+    async def prepare(self, claimed: Sequence[Claimed]) -> list[Ready]:
+        """What can be sent; what cannot is concluded. Before an error from the database nothing is held."""
+        works = await self._load(claimed)
+        ready: list[Ready] = []
+        for number, claim in enumerate(one for one in claimed if one.delivery_id in works):
+            if (one := self._prepare(Held(claim, works[claim.delivery_id]))) is not None:
+                ready.append(one)
+            if number % _RENDER_SLICE == _RENDER_SLICE - 1:
+                await asyncio.sleep(0)
+        return ready
+
+    async def start(self, ready: Sequence[Ready]) -> list[Ready]:
+        """Store that these calls begin; those that are still ours. Nothing of it may be called before."""
+        if not ready:
+            return []
+        try:
+            async with borrow(self._pool) as connection:
+                mine = await queue.start(
+                    connection,
+                    ready[0].held.claim.lease,  # all were claimed together
+                    {one.message.delivery_id: one.chosen.account.name for one in ready},
+                    self._lease,
+                )
+        except BaseException:
+            # Nothing of it was sent. Let go, or the heartbeat would keep the leases for ever.
+            for one in ready:
+                self._drop(one.held)
+            raise
+        for one in ready:
+            if one.message.delivery_id not in mine:
+                self._drop(one.held)  # cancelled meanwhile, or taken over
+        return [one for one in ready if one.message.delivery_id in mine]
+
+    async def give_back(self, ready: Sequence[Ready]) -> None:
+        """Back on the queue at their places, as if they had not been claimed."""
+        for one in ready:
+            self._drop(one.held)
+        if ready:
+            claims = [one.held.claim for one in ready]
+            async with borrow(self._pool) as connection:
+                await queue.give_back(connection, claims[0].lease, claims)
+
+    async def _load(self, claimed: Sequence[Claimed]) -> dict[UUID, Work]:
+        async with borrow(self._pool) as connection:
+            works = await deliveries.load(
+                connection,
+                [(one.notification_id, one.delivery_id) for one in claimed],
+                self._keyring,
+            )
+            if orphans := [one.delivery_id for one in claimed if one.delivery_id not in works]:
+                log.error("queue.orphans", entries=len(orphans))  # their partition was dropped
+                await queue.remove(connection, claimed[0].lease, orphans)
+            await self._templates.load(
+                connection, ((work.template_id, work.template_version) for work in works.values())
+            )
+        return works
+
+    def _prepare(self, held: Held) -> Ready | None:
+        """An error with one delivery concerns that one alone: it waits, and fails when its time is over."""
+        try:
+            verdict = self._verdict(held)
+        except Exception as error:  # noqa: BLE001 - the others of its batch are to be sent
+            log.error(  # noqa: TRY400 - frames only: the text of an error may hold content
+                "delivery.internal_error",
+                delivery_id=str(held.claim.delivery_id),
+                error=type(error).__name__,
+                frames="".join(traceback.format_tb(error.__traceback__)),
+            )
+            verdict = self._verdicts.postponed(held, Reason.INTERNAL_ERROR)
+        if isinstance(verdict, Settlement):
+            self._hold(held, None)
+            self._conclude(verdict)
+            return None
+        self._hold(held, verdict.chosen)
+        return verdict
+
+    def _verdict(self, held: Held) -> Ready | Settlement:
+        claim, work = held.claim, held.work
+        if claim.rescued:
+            self._metrics.rescues.inc()
+            log.warning("delivery.rescued", delivery_id=str(claim.delivery_id))
+        if claim.started_at is not None:
+            return self._interrupted(held, claim.started_at)
+        if work.unreadable:
+            log.error("delivery.unreadable", delivery_id=str(claim.delivery_id))
+            return self._verdicts.postponed(held, Reason.UNREADABLE)
+        chosen = self._accounts.choose(
+            work.channel, facts_of(work), pinned=claim.account, avoid=claim.avoid
+        )
+        if chosen.opened is None or chosen.choice is None:
+            reason = Reason.ACCOUNTS_HELD_BACK if chosen.fits else Reason.NO_ACCOUNT
+            return self._verdicts.postponed(held, reason)
+        compiled = self._templates.of(work.template_id, work.template_version)
+        message = prepare(work, compiled, attempt=claim.attempts + 1, now=self._now())
+        if isinstance(message, Settle):
+            return self._verdicts.ended(held, message)
+        return Ready(held, chosen.opened, chosen.choice, message)
+
+    def _interrupted(self, held: Held, started_at: datetime) -> Settlement:
+        """A worker died during the call: what it did is not known, so that is what is recorded."""
+        called = self._accounts.named(held.claim.account)
+        tried = Try(
+            number=held.claim.attempts + 1,
+            account=held.claim.account,
+            choice=None,
+            outcome=Unknown(Reason.WORKER_LOST),
+            word=OUTCOME_WORDS[Unknown],
+            started_at=started_at,
+            finished_at=self._now(),
+        )
+        return self._verdicts.after(held, called, tried)

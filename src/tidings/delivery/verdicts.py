@@ -1,0 +1,91 @@
+"""What follows from an attempt, or from there being none: policies, accounts and the pure rules together."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from tidings.delivery.accounts import Accounts, OpenAccount
+from tidings.delivery.routing_facts import facts_of
+from tidings.delivery.settling import Held, Settlement, Try
+from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.reasons import Reason
+from tidings.domain.retry import Retry, RetryPolicies, RetryPolicy, Settle, decide, doubted
+from tidings.domain.routing import CURABLE
+
+_LOOK_AGAIN = {
+    Reason.NO_ACCOUNT: timedelta(seconds=15),
+    Reason.ACCOUNTS_HELD_BACK: timedelta(seconds=2),
+    Reason.UNREADABLE: timedelta(minutes=1),
+    Reason.INTERNAL_ERROR: timedelta(minutes=1),
+}
+"""What passes by itself, or by a person's hand, and how long to wait until the next look."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Verdicts:
+    def __init__(
+        self,
+        accounts: Accounts,
+        policies: RetryPolicies,
+        now: Callable[[], datetime] = _now,
+    ) -> None:
+        self._accounts = accounts
+        self._policies = policies
+        self._now = now
+
+    def after(self, held: Held, opened: OpenAccount | None, tried: Try) -> Settlement:
+        """A call ended. opened: the account that was called, where that is known."""
+        idempotent = opened is not None and opened.manifest.idempotent
+        decision = decide(
+            self._policy(held, tried.account),
+            tried.outcome,
+            attempt=tried.number - held.claim.deferred,
+            started_at=held.work.tries_from,
+            now=tried.finished_at,
+            jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
+            confirms_delivery=opened is not None and opened.account.confirms_delivery,
+            resend_unknown=idempotent or held.work.on_unknown == "resend",
+            maybe_taken=held.claim.maybe_taken,
+            idempotent=idempotent,
+        )
+        if isinstance(decision, Settle):
+            return Settlement(held, decision, tried)
+        if tried.outcome.reason in CURABLE and tried.account:
+            avoid = (*held.claim.avoid, tried.account)
+            if self._another(held, avoid):
+                return Settlement(held, replace(decision, at=self._now()), tried, avoid)
+        return Settlement(held, _not_beyond_expiry(held, decision), tried)
+
+    def ended(self, held: Held, verdict: Settle) -> Settlement:
+        """It ends without a further call."""
+        return Settlement(held, doubted(verdict, maybe_taken=held.claim.maybe_taken))
+
+    def postponed(self, held: Held, reason: Reason) -> Settlement:
+        """It cannot be tried now, without a fault of its own: look again, until its time is over."""
+        now = self._now()
+        if held.work.expires_at is not None and held.work.expires_at <= now:
+            return self.ended(held, Settle(DeliveryStatus.EXPIRED, Reason.EXPIRED))
+        policy = self._policy(held, None)
+        if now > held.work.tries_from + timedelta(seconds=policy.total):
+            return self.ended(held, Settle(DeliveryStatus.FAILED, reason))
+        again = _not_beyond_expiry(held, Retry(now + _LOOK_AGAIN[reason], reason))
+        return Settlement(held, again, avoid=held.claim.avoid)
+
+    def _another(self, held: Held, avoid: tuple[str, ...]) -> bool:
+        chosen = self._accounts.choose(
+            held.work.channel, facts_of(held.work), pinned=held.claim.account, avoid=avoid
+        )
+        return chosen.opened is not None and chosen.opened.account.name not in avoid
+
+    def _policy(self, held: Held, account: str | None) -> RetryPolicy:
+        return self._policies.of(held.claim.priority, held.work.channel, account)
+
+
+def _not_beyond_expiry(held: Held, retry: Retry) -> Retry:
+    """At its expiry it is looked at, to be told expired then and not an hour later."""
+    expires_at = held.work.expires_at
+    return retry if expires_at is None else replace(retry, at=min(retry.at, expires_at))

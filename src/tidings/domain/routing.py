@@ -1,0 +1,114 @@
+"""Which of several accounts takes a message: by conditions, order and weight, and past those that fail."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tidings.domain.provider import Account
+from tidings.domain.reasons import Reason
+
+
+class Choice(StrEnum):
+    """Why this account; stored with each attempt."""
+
+    text: str
+
+    def __new__(cls, code: str, text: str) -> "Choice":
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.text = text
+        return member
+
+    ONLY = "only", "It is the only account for this message."
+    FIRST = "first", "It comes first in order."
+    WEIGHTED = "weighted", "Drawn by weight among accounts of the same order."
+    AFTER_FAILURE = "after_failure", "An account before it failed in a way that this one may not."
+    AFTER_BLOCKED = (
+        "after_blocked",
+        "An account before it is held back because it fails or throttles.",
+    )
+    PINNED = "pinned", "It may have sent the message already, so no other account may."
+
+
+CURABLE = frozenset(
+    {
+        Reason.CONNECTION_FAILED,
+        Reason.TLS_FAILED,
+        Reason.CREDENTIALS_REFUSED,
+        Reason.PROVIDER_THROTTLED,
+        Reason.PROVIDER_UNAVAILABLE,
+    }
+)
+"""Failures of an account, which another one may not have. Surely not taken, all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What conditions speak of. country: of the recipient's phone, ISO 3166; sender_domain: of the address
+    that the message is from, where it names one."""
+
+    category: str
+    country: str | None = None
+    sender_domain: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """account: None when all that fit are held back, or none fits."""
+
+    account: Account | None
+    choice: Choice | None = None
+    fits: bool = True
+
+
+def fits(account: Account, facts: Facts) -> bool:
+    return (
+        (not account.categories or facts.category in account.categories)
+        and (not account.countries or facts.country in account.countries)
+        and (not account.sender_domains or facts.sender_domain in account.sender_domains)
+    )
+
+
+def route(
+    accounts: Sequence[Account],
+    facts: Facts,
+    *,
+    pinned: str | None,
+    avoid: Collection[str],
+    blocked: Callable[[str], bool],
+    uniform: float,
+) -> Routed:
+    """accounts: that serve the channel. pinned: the one that may have sent it. avoid: those that failed since the
+    last wait. blocked: whether an account is held back now. uniform: a random number from 0 to 1."""
+    suited = [one for one in accounts if fits(one, facts)]
+    held = next((one for one in suited if one.name == pinned), None)
+    if held is not None:
+        return Routed(None if blocked(held.name) else held, Choice.PINNED)
+    untried = [one for one in suited if one.name not in avoid] or suited
+    able = [one for one in untried if not blocked(one.name)]
+    if not able:
+        return Routed(None, fits=bool(suited))
+    order = min(one.order for one in able)
+    tier = [one for one in able if one.order == order]
+    return Routed(_drawn(tier, uniform), _why(suited, untried, tier, order))
+
+
+def _why(
+    suited: Sequence[Account], untried: Sequence[Account], tier: Sequence[Account], order: int
+) -> Choice:
+    if len(suited) == 1:
+        return Choice.ONLY
+    if len(untried) < len(suited):
+        return Choice.AFTER_FAILURE
+    if any(one.order <= order and one not in tier for one in untried):
+        return Choice.AFTER_BLOCKED
+    return Choice.WEIGHTED if len(tier) > 1 else Choice.FIRST
+
+
+def _drawn(tier: Sequence[Account], uniform: float) -> Account:
+    point = uniform * sum(one.weight for one in tier)
+    for one in tier:
+        point -= one.weight
+        if point < 0:
+            return one
+    return tier[-1]

@@ -1,0 +1,130 @@
+"""Which account takes a message."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidings.domain.channels import Channel
+from tidings.domain.provider import Account
+from tidings.domain.routing import Choice, Facts, Routed, fits, route
+
+FACTS = Facts(category="billing", country="DE", sender_domain="shop.example")
+
+
+def account(name: str, **more: Any) -> Account:
+    return Account(name, "smtp", (Channel.EMAIL,), False, 10.0, **more)
+
+
+def routed(
+    *accounts: Account,
+    facts: Facts = FACTS,
+    pinned: str | None = None,
+    avoid: tuple[str, ...] = (),
+    blocked: tuple[str, ...] = (),
+    uniform: float = 0.5,
+) -> Routed:
+    return route(
+        accounts,
+        facts,
+        pinned=pinned,
+        avoid=avoid,
+        blocked=lambda name: name in blocked,
+        uniform=uniform,
+    )
+
+
+FIRST, SECOND = account("first", order=1), account("second", order=2)
+
+
+@pytest.mark.parametrize(
+    ("situation", "name", "choice"),
+    [
+        ({}, "first", Choice.FIRST),
+        ({"blocked": ("first",)}, "second", Choice.AFTER_BLOCKED),
+        ({"avoid": ("first",)}, "second", Choice.AFTER_FAILURE),
+        ({"avoid": ("first", "second")}, "first", Choice.FIRST),
+        ({"pinned": "second"}, "second", Choice.PINNED),
+        ({"pinned": "second", "blocked": ("second",)}, None, Choice.PINNED),
+        ({"pinned": "gone"}, "first", Choice.FIRST),
+        ({"blocked": ("first", "second")}, None, None),
+        ({"avoid": ("first",), "blocked": ("second",)}, None, None),
+    ],
+)
+def test_of_two(situation: dict[str, Any], name: str | None, choice: Choice | None) -> None:
+    result = routed(FIRST, SECOND, **situation)
+    assert (result.account and result.account.name, result.choice) == (name, choice)
+    assert result.fits
+
+
+def test_one_alone() -> None:
+    assert routed(FIRST).choice is Choice.ONLY
+    assert routed() == Routed(None, fits=False)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "takes"),
+    [
+        ({}, True),
+        ({"categories": ("billing", "security")}, True),
+        ({"categories": ("security",)}, False),
+        ({"countries": ("AT", "DE")}, True),
+        ({"countries": ("AT",)}, False),
+        ({"sender_domains": ("shop.example",)}, True),
+        ({"sender_domains": ("other.example",)}, False),
+        ({"categories": ("billing",), "countries": ("AT",)}, False),
+    ],
+)
+def test_conditions(conditions: dict[str, Any], takes: bool) -> None:
+    assert fits(account("one", **conditions), FACTS) is takes
+
+
+def test_weights_share_a_tier() -> None:
+    accounts = [account("a", weight=3), account("b", weight=1), account("later", order=1)]
+    drawn = Counter(
+        result.account.name
+        for step in range(400)
+        if (result := routed(*accounts, uniform=step / 400)).account
+    )
+    assert drawn == {"a": 300, "b": 100}
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.floats(0.1, 5)),
+        max_size=5,
+    ),
+    st.sets(st.integers(0, 4)),
+    st.sets(st.integers(0, 4)),
+    st.none() | st.integers(0, 6),
+    st.floats(0, 1),
+)
+def test_never_past_a_pin_never_one_that_is_held_back(
+    declared: list[tuple[int, float]],
+    avoid: set[int],
+    blocked: set[int],
+    pinned: int | None,
+    uniform: float,
+) -> None:
+    accounts = [
+        account(str(number), order=order, weight=weight)
+        for number, (order, weight) in enumerate(declared)
+    ]
+    result = routed(
+        *accounts,
+        pinned=None if pinned is None else str(pinned),
+        avoid=tuple(map(str, avoid)),
+        blocked=tuple(map(str, blocked)),
+        uniform=uniform,
+    )
+    names = {one.name for one in accounts}
+    assert result.fits is bool(names)
+    if result.account is None:
+        return
+    assert int(result.account.name) not in blocked
+    if pinned is not None and str(pinned) in names:
+        assert result.account.name == str(pinned)
+    elif names - set(map(str, avoid)):
+        assert int(result.account.name) not in avoid
