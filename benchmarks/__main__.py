@@ -1,135 +1,44 @@
-"""`python -m benchmarks`: Tidings beside what people use today, in one interleaved run."""
+"""`python -m benchmarks`: Tidings beside what people use today, and scenarios by name."""
 
 import contextlib
+import json
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import celery_run, machine
-from benchmarks.cases import CASES, IDLE, NAMES, Case
-from benchmarks.celery_run import CelerySystem
-from benchmarks.measure import Measurement, commit_of, wait_for_quiet, warm_up
-from benchmarks.processes import ROOT, BenchmarkError, memory
+from benchmarks import machine
+from benchmarks.brownout import Kind, brownout, plot
+from benchmarks.cases import CASES, IDLE, NAMES
+from benchmarks.compare import Session, session
+from benchmarks.measure import commit_of
+from benchmarks.processes import ROOT, BenchmarkError
 from benchmarks.report import Report
-from benchmarks.sink_process import SinkProcess
-from benchmarks.system import System
+from benchmarks.rivals.kinds import RIVALS, Rival, missing
+from benchmarks.rivals.system import RivalSystem
+from benchmarks.snapshot import snapshot
+from benchmarks.storm import FAULTS, Plan, storm
 from benchmarks.tidings_run import TidingsSystem
-from benchmarks.work import Work
+from benchmarks.urgent import urgent
 
 MOST = 200_000  # notifications of one run
+QUICK = 1_000
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-class Session:
-    """One invocation: the systems under test, the sink, and what was found."""
-
-    def __init__(self, directory: Path, report: Report, console: Console) -> None:
-        self.directory = directory
-        self._report = report
-        self._console = console
-        self._runs = 0
-        self.sink = SinkProcess(directory)
-        self.systems: list[System] = []
-
-    def start(self, system: System) -> None:
-        """Start it and keep it to be stopped, even if it does not come up whole."""
-        self.systems.append(system)
-        with self._console.status(f"starting {system.name}"):
-            system.start()
-        self._report.versions[system.name] = system.versions()
-        if system.idle_memory is not None:
-            self._report.idle[system.name] = system.idle_memory
-
-    def measure(self, cases: Sequence[Case], count: int | None, repetitions: int) -> None:
-        """Warm up, then every case on every system in turn, and all that again: what the machine does
-        meanwhile then hits all of them alike."""
-        with self._progress() as progress:
-            for system in self.systems:
-                for case in {case.channel: case for case in cases}.values():
-                    self._run(progress, system, case, min(500, count or 500), "warm-up")
-            for repetition in range(1, repetitions + 1):
-                for case in cases:
-                    for system in self.systems:
-                        if asked := _count(case, system, count):
-                            wait_for_quiet(self.systems)
-                            self._run(progress, system, case, asked, f"{repetition}/{repetitions}")
-        for system in self.systems:
-            pids = [
-                pid for part, ids in system.processes().items() if part != "postgres" for pid in ids
-            ]
-            self._report.after_load[system.name] = memory(pids)
-
-    def stop(self) -> None:
-        # Ending everything in order takes some seconds; a second Ctrl-C must not leave half of it behind.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        with contextlib.ExitStack() as stack:
-            stack.callback(self.sink.stop)
-            for system in self.systems:
-                stack.callback(system.stop)
-
-    def _run(self, progress: Progress, system: System, case: Case, count: int, which: str) -> None:
-        self._runs += 1
-        work = Work(f"r{self._runs}", case.channel, count, case.door, case.rate, case.latency_ms)
-        task = progress.add_task(f"{case.name:<18} {system.name:<8} {which}", total=count)
-        log = self.directory / "producer.log"
-
-        def arrived(total: int) -> None:
-            progress.update(task, completed=total)
-
-        measurement = Measurement(system, self.sink, log, arrived)
-        if which == "warm-up":
-            warm_up(measurement, work)
-            progress.remove_task(task)
-            return
-        result = measurement.run(work)
-        progress.update(task, completed=count - result.lost)
-        self._report.results.setdefault((case.name, system.name), []).append(result)
-        if not result.sound:
-            words = f"{case.name}, {system.name}, run {which}: {result.document()}"
-            self._report.notes.append(f"Not everything came through: {words}")
-
-    def _progress(self) -> Progress:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        return Progress(*columns, console=self._console)
-
-
-def _count(case: Case, system: System, asked: int | None) -> int:
-    """Notifications of one run; 0 when this system is not asked for this case."""
-    if system.name == "tidings":
-        return asked or case.count
-    return min(asked or case.rival_count, case.rival_count)
-
-
-@contextlib.contextmanager
-def session(base: Path | None, report: Report, console: Console) -> Iterator[Session]:
-    """A session in a temporary directory; everything it started is ended and removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="tidings-bench-", dir=base) as directory:
-        current = Session(Path(directory), report, console)
-        try:
-            yield current
-        finally:
-            current.stop()
-
-
-def _selected(only: str | None) -> list[str]:
-    names = list(NAMES) if only is None else [name.strip() for name in only.split(",")]
-    if unknown := [name for name in names if name not in NAMES]:
+def _chosen(option: str, given: str | None, known: Sequence[str]) -> list[str]:
+    names = list(known) if given is None else [name.strip() for name in given.split(",")]
+    if unknown := [name for name in names if name not in known]:
         raise typer.BadParameter(
-            f"{', '.join(unknown)}; known are {', '.join(NAMES)}", param_hint="--only"
+            f"{', '.join(unknown)}; known are {', '.join(known)}", param_hint=option
         )
     return names
 
@@ -147,7 +56,32 @@ def _end(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def main(
+@contextlib.contextmanager
+def _noted(report: Report) -> Iterator[None]:
+    """What ends a run early is a note; what was finished is shown all the same."""
+    try:
+        yield
+    except BenchmarkError as error:
+        report.notes.append(f"It ended early: {error}")
+        report.failed = True
+    except KeyboardInterrupt:
+        report.notes.append("It was interrupted; what was finished is shown.")
+        report.failed = True
+
+
+def _start_all(current: Session, ours: bool, rivals: Sequence[Rival], own: dict[str, str]) -> None:
+    if ours:
+        current.start(TidingsSystem(current.directory, current.sink, own))
+    for rival in rivals:
+        if why := missing(rival):
+            current.tell(f"{rival.name} was not run: {why}")
+        else:
+            current.start(RivalSystem(rival, current.directory, current.sink))
+
+
+@app.callback(invoke_without_command=True)
+def compare(
+    context: typer.Context,
     only: Annotated[str | None, typer.Option(help=f"Cases, by comma: {', '.join(NAMES)}.")] = None,
     n: Annotated[
         int | None, typer.Option(min=1, max=MOST, help="Notifications of each run.")
@@ -155,8 +89,15 @@ def main(
     reps: Annotated[
         int, typer.Option(min=1, max=20, help="Repetitions, of which the median counts.")
     ] = 3,
+    quick: Annotated[
+        bool, typer.Option("--quick", help=f"One repetition of {QUICK:,}: does it work at all?")
+    ] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Where the JSON goes.")] = None,
-    rivals: Annotated[bool, typer.Option(help="Measure Celery beside it.")] = True,
+    rivals: Annotated[bool, typer.Option(help="Measure the rivals beside it.")] = True,
+    beside: Annotated[
+        str | None,
+        typer.Option(help=f"Rivals, by comma: {', '.join(rival.name for rival in RIVALS)}."),
+    ] = None,
     ours: Annotated[bool, typer.Option("--tidings/--no-tidings", help="Measure Tidings.")] = True,
     setting: Annotated[
         list[str] | None,
@@ -171,34 +112,21 @@ def main(
 ) -> None:
     """Measure the whole path, and print a table. Exits with 1 when anything was lost or doubled."""
     signal.signal(signal.SIGTERM, _end)
+    if context.invoked_subcommand is not None:
+        return
     console = Console()
-    names, settings = _selected(only), _settings(setting or [])
+    names, settings = _chosen("--only", only, NAMES), _settings(setting or [])
+    wanted = _chosen("--beside", beside, [rival.name for rival in RIVALS]) if rivals else []
+    count, repetitions = (n or QUICK, 1) if quick else (n, reps)
     report = Report(
         machine=machine.describe(directory or Path(tempfile.gettempdir())),
-        options={"only": names, "n": n, "reps": reps, "settings": settings},
+        options={"only": names, "n": count, "reps": repetitions, "settings": settings},
         commit=commit_of(ROOT),
     )
-    wanted: list[Callable[[Session], System]] = []
-    if ours:
-        wanted.append(lambda current: TidingsSystem(current.directory, current.sink, settings))
-    if rivals and (why := celery_run.missing()):
-        report.notes.append(f"No Celery to compare with: {why}")
-        console.rule("[bold red]no rival")
-        console.print(why, style="bold red")
-    elif rivals:
-        wanted.append(lambda current: CelerySystem(current.directory, current.sink))
-    failed = False
-    try:
-        with session(directory, report, console) as current:
-            for build in wanted:
-                current.start(build(current))
-            current.measure([case for case in CASES if case.name in names], n, reps)
-    except BenchmarkError as error:
-        report.notes.append(f"It ended early: {error}")
-        failed = True
-    except KeyboardInterrupt:
-        report.notes.append("It was interrupted; what was finished is shown.")
-        failed = True
+    with _noted(report), session(directory, report, console) as current:
+        chosen = [rival for rival in RIVALS if rival.name in wanted]
+        _start_all(current, ours, chosen, settings)
+        current.measure([case for case in CASES if case.name in names], count, repetitions)
     if IDLE not in names:
         report.idle.clear()
     report.show(console)
@@ -207,8 +135,91 @@ def main(
     )
     report.write(path)
     console.print(f"written to {path}")
-    sys.exit(failed or not report.sound)
+    sys.exit(report.failed or not report.sound)
+
+
+@app.command("storm")
+def storm_command(
+    seconds: Annotated[float, typer.Option(min=1, help="How long it storms.")] = 60,
+    every: Annotated[float, typer.Option(min=0.2, help="Seconds between kills.")] = 1,
+    restarts: Annotated[int, typer.Option(min=0, help="Restarts of PostgreSQL meanwhile.")] = 2,
+    lease: Annotated[float, typer.Option(min=2, help="TIDINGS_WORKER__LEASE, in seconds.")] = 20,
+    callers: Annotated[int, typer.Option(min=1, help="Callers at a time.")] = 20,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the JSON goes.")] = None,
+) -> None:
+    """Kill API and workers again and again at full load, restart PostgreSQL, and check every promise."""
+    console = Console()
+    bulks = max(1, callers // 5)
+    plan = Plan(seconds, every, restarts, lease, singles=callers - bulks, bulks=bulks)
+    with console.status(f"a storm of {seconds:g} s"):
+        verdict = storm(plan)
+    for name, count in verdict.faults().items():
+        console.print(f"{count:,} {FAULTS[name]}", style="bold red")
+    _conclude(console, verdict.document(), json_file)
+
+
+@app.command("urgent")
+def urgent_command(
+    campaign: Annotated[int, typer.Option(min=1, help="Low-priority ones waiting.")] = 200_000,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to ask for critical ones.")] = 20,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the JSON goes.")] = None,
+) -> None:
+    """Critical notifications at 20/s beside a campaign, and idle: how long until the provider has them."""
+    console = Console()
+    with console.status(f"critical ones beside {campaign:,} waiting"):
+        found = urgent(campaign, seconds)
+    _conclude(console, found.document(), json_file)
+
+
+@app.command("brownout")
+def brownout_command(
+    kind: Annotated[str, typer.Option(help="What the first account does: failing or slow.")] = (
+        "failing"
+    ),
+    rate: Annotated[float, typer.Option(min=1, help="Messages a second.")] = 100,
+    before: Annotated[int, typer.Option(min=1, help="Seconds before the trouble.")] = 10,
+    during: Annotated[int, typer.Option(min=11, help="Seconds of trouble.")] = 40,
+    after: Annotated[int, typer.Option(min=11, help="Seconds after it.")] = 60,
+    svg: Annotated[Path | None, typer.Option(help="Where the plot goes.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the JSON goes.")] = None,
+) -> None:
+    """Two accounts, of which the first is in trouble for a while: who gets the traffic, each second."""
+    console = Console()
+    named: Kind = "slow" if _chosen("--kind", kind, ("failing", "slow")) == ["slow"] else "failing"
+    course = brownout(
+        named,
+        rate,
+        before,
+        during,
+        after,
+        lambda second: console.print(f"{second.first:>5} {second.second:>5} {second.share:4.0%}"),
+    )
+    plot(course, svg or ROOT / "docs" / "explanation" / f"brownout-{named}.svg")
+    _conclude(console, course.document(), json_file)
+
+
+@app.command("snapshot")
+def snapshot_command(
+    rounds: Annotated[int, typer.Option(min=2, help="Rounds without, and as many with.")] = 10,
+    size: Annotated[int, typer.Option(min=100, help="Notifications of a round.")] = 20_000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the JSON goes.")] = None,
+) -> None:
+    """How much of the rate a transaction costs that is held open for long."""
+    console = Console()
+    loss = snapshot(
+        rounds,
+        size,
+        lambda kind, number, rate: console.print(f"{kind} {number}: {rate:,.0f}/s"),
+    )
+    _conclude(console, loss.document(), json_file)
+
+
+def _conclude(console: Console, document: Mapping[str, Any], json_file: Path | None) -> None:
+    console.print_json(data=document)
+    if json_file is not None:
+        json_file.write_text(json.dumps(document, indent=2) + "\n")
+    sys.exit(not document["passed"])
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from typing import Any
 
 import orjson
@@ -43,7 +44,7 @@ class Arrivals:
         self.run = run
         self._prefix = f"{run}-" if run else ""
         self.latencies: dict[str, int] = {}
-        self.message_ids: set[str] = set()
+        self.message_ids: Counter[str] = Counter()
         self.total = self.doubled = self.foreign = self.unmarked = 0
         self.first_us = self.last_us = 0
 
@@ -61,7 +62,7 @@ class Arrivals:
             self.doubled += 1
         else:
             self.latencies[reference] = now_us - asked_us
-        self.message_ids.add(message_id)
+        self.message_ids[message_id] += 1
 
     def statistics(self) -> dict[str, Any]:
         """Counts; latencies in milliseconds, None when nothing arrived."""

@@ -74,6 +74,8 @@ class Writer:
             "channel_preferences": [work.channel],
             "data": job.data(work.run, _NUMBER, _MICROSECONDS),
         }
+        if work.priority:
+            document["priority"] = work.priority
         return (
             orjson.dumps(document)
             .replace(b"%", b"%%")

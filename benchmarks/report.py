@@ -28,6 +28,7 @@ class Report:
     idle: dict[str, Memory] = field(default_factory=dict)
     after_load: dict[str, Memory] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    failed: bool = False
 
     @property
     def medians(self) -> Medians:
@@ -117,16 +118,22 @@ class Report:
         table.add_column("case", no_wrap=True)
         table.add_column("measured", justify="right")
         table.add_column("target")
+        table.add_column("")
         medians = self.medians
         for case in CASES:
             for target, value, reached in verdicts(case, medians):
                 if value is not None and reached is not None:
                     words = f"{value:.2f} {target.words}"
-                    table.add_row(case.name, Text(words, style=_colour(reached)), _limit(target))
+                    verdict = Text("reached" if reached else "missed", style=_colour(reached))
+                    table.add_row(case.name, words, _limit(target), verdict)
+                elif (case.name, "tidings") in medians:
+                    compared = f"{target.words}: nothing to compare with"
+                    table.add_row(case.name, compared, _limit(target), "")
         if "tidings" in self.idle:
             pss = self.idle["tidings"].pss
             measured = Text(f"{pss:.0f} MB", style=_colour(pss <= IDLE_LIMIT_MB))
-            table.add_row(IDLE, measured, f"at most {IDLE_LIMIT_MB}")
+            verdict = Text("reached" if pss <= IDLE_LIMIT_MB else "missed")
+            table.add_row(IDLE, measured, f"at most {IDLE_LIMIT_MB}", verdict)
         return table
 
 

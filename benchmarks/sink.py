@@ -4,7 +4,9 @@
 so it cannot outlive whoever started it.
 
     GET  /_reset?run=a&latency_ms=50   forget everything; the next messages belong to run "a"
+    GET  /_fault?refusing=0.3&latency_ms=5000   mail is refused for now, and answers are late
     GET  /_count                       how many unique references arrived: cheap, for polling
+    GET  /_ids                         how often each message id arrived
     GET  /_stats                       everything: see Arrivals.statistics
     POST anything                      a webhook
 
@@ -14,6 +16,7 @@ and parsing by bytes.find.
 
 import asyncio
 import os
+import random
 import re
 import sys
 import time
@@ -45,6 +48,8 @@ class Sink:
         self.arrivals = Arrivals()
         self.latency = 0.0
         self.connections = 0
+        self.refusing = 0.0
+        self.refused = 0
         self._used_before = time.process_time()
 
     def control(self, target: str) -> bytes | None:
@@ -55,8 +60,14 @@ class Sink:
                 return orjson.dumps(
                     self._reset({k: v[-1] for k, v in parse_qs(parts.query).items()})
                 )
+            case "/_fault":
+                return orjson.dumps(
+                    self._fault({k: float(v[-1]) for k, v in parse_qs(parts.query).items()})
+                )
             case "/_count":
                 return orjson.dumps({"unique": len(self.arrivals.latencies)})
+            case "/_ids":
+                return orjson.dumps(self.arrivals.message_ids)
             case "/_stats":
                 return orjson.dumps(self._statistics())
         return None
@@ -64,7 +75,20 @@ class Sink:
     def _statistics(self) -> dict[str, object]:
         """What arrived, the connections that carried it, and the sink's own processor time meanwhile."""
         used = round(time.process_time() - self._used_before, 3)
-        return {**self.arrivals.statistics(), "connections": self.connections, "cpu_s": used}
+        own = {"connections": self.connections, "cpu_s": used, "refused": self.refused}
+        return {**self.arrivals.statistics(), **own}
+
+    def _fault(self, query: dict[str, float]) -> dict[str, object]:
+        """From now on, without forgetting anything."""
+        self.refusing = query.get("refusing", 0.0)
+        self.latency = query.get("latency_ms", 0.0) / 1000
+        return {"refusing": self.refusing, "latency_ms": self.latency * 1000}
+
+    def refuses(self) -> bool:
+        """Whether the next message is refused for now."""
+        refused = self.refusing > 0 and random.random() < self.refusing
+        self.refused += refused
+        return refused
 
     def _reset(self, query: dict[str, str]) -> dict[str, object]:
         self.arrivals = Arrivals(query.get("run", ""))
@@ -183,6 +207,9 @@ class SmtpConnection(Connection):
         if end == 1:
             return 0
         self.in_data = False
+        if self.sink.refuses():
+            self.answer(b"451 4.3.0 not now\r\n")
+            return end + 3
         mark, message_id = mark_of_message(received[:end])
         self.sink.arrivals.note(mark, message_id, time.time_ns() // 1000)
         self.answer(b"250 2.0.0 taken\r\n")

@@ -33,6 +33,10 @@ class SinkProcess:
     def reset(self, work: Work) -> None:
         self._ask("/_reset?" + urlencode({"run": work.run, "latency_ms": work.latency_ms}))
 
+    def fault(self, refusing: float, latency_ms: float) -> None:
+        """From now on refuse this share of the mail for now, and answer late."""
+        self._ask("/_fault?" + urlencode({"refusing": refusing, "latency_ms": latency_ms}))
+
     def arrived(self) -> int:
         """Unique references of this run so far."""
         count: int = self._ask("/_count")["unique"]
@@ -40,6 +44,10 @@ class SinkProcess:
 
     def statistics(self) -> dict[str, Any]:
         return self._ask("/_stats")
+
+    def message_ids(self) -> dict[str, int]:
+        """How often each message id (webhook-id, Message-ID) arrived."""
+        return self._ask("/_ids")
 
     def stop(self) -> None:
         self._child.stop(grace=5)

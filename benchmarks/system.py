@@ -30,6 +30,10 @@ class Producer:
 
 class System(Protocol):
     name: str
+    pace: float
+    """How fast it is, very roughly, beside Celery: its runs then take about as long."""
+    bulk: bool
+    """Whether it can be asked for many at once."""
     idle_memory: Memory | None
     """After the start and before any work, without PostgreSQL."""
 

@@ -49,6 +49,8 @@ class TidingsSystem:
     """settings: further TIDINGS_ variables, to try what they change."""
 
     name = "tidings"
+    pace = 1.0
+    bulk = True
 
     def __init__(self, directory: Path, sink: SinkProcess, settings: Mapping[str, str]) -> None:
         self.idle_memory: Memory | None = None

@@ -14,7 +14,7 @@ Door = Literal["single", "bulk"]
 @dataclass(frozen=True)
 class Work:
     """One run. count: notifications. rate: asked for per second at a steady pace; None for as fast as
-    they are taken. latency_ms: how long the sink takes to answer each."""
+    they are taken. latency_ms: how long the sink takes to answer each. priority: empty for none said."""
 
     run: str
     channel: Channel
@@ -22,6 +22,7 @@ class Work:
     door: Door = "single"
     rate: float | None = None
     latency_ms: int = 0
+    priority: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,10 @@ class Errand:
     limit: float
     port: int = 0
     key: str = field(default="", repr=False)
+
+    def address(self, number: int) -> str:
+        """The recipient of the request with this number."""
+        return self.hook_url if self.work.channel == "webhook" else f"user{number:06d}@example.com"
 
     def dump(self) -> str:
         return json.dumps(asdict(self))

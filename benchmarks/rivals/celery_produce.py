@@ -1,6 +1,6 @@
 """Asks Celery for an errand's work by `send.delay`, as an application does.
 
-`python -m benchmarks.celery_produce` in the rivals' environment: an Errand in, a Tally out. Celery has no
+`python -m benchmarks.rivals.celery_produce` in the rivals' environment: an Errand in, a Tally out. Celery has no
 way to ask for many at once.
 """
 
@@ -10,7 +10,7 @@ import time
 from celery.exceptions import OperationalError
 
 from benchmarks import job
-from benchmarks.celery_app import send
+from benchmarks.rivals.celery_app import send
 from benchmarks.work import Errand, Stopwatch, Tally
 
 # Threads of the asking application, as in a web server; more of them are not faster under one GIL.
@@ -28,11 +28,10 @@ class Producer:
 
     def ask(self, number: int, microseconds: int) -> None:
         work = self.errand.work
-        address = (
-            f"user{number:06d}@example.com" if work.channel == "email" else self.errand.hook_url
-        )
         try:
-            send.delay(work.channel, address, job.data(work.run, number, microseconds))
+            send.delay(
+                work.channel, self.errand.address(number), job.data(work.run, number, microseconds)
+            )
         except OperationalError:
             self._count("the broker refused")
         else:

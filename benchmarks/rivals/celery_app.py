@@ -1,22 +1,20 @@
-"""What people use today: a Celery task that renders with Jinja2, sends, and records the state.
+"""A Celery task that renders with Jinja2, sends, and records the state.
 
-Runs in the rivals' own environment: `celery -A benchmarks.celery_app worker`. It is kept as quick as its
-usual libraries allow: templates compiled once, connections kept by each process, one commit a status.
+Runs in the rivals' own environment: `celery -A benchmarks.rivals.celery_app worker`. It is kept as quick as
+its usual libraries allow: templates compiled once, connections kept by each process, one commit a status.
 """
 
 import json
 import os
 import smtplib
-import time
 from email.message import EmailMessage
 from typing import Any
 
-import jinja2
 import psycopg  # type: ignore[import-not-found]  # only in the rivals' environment
 import requests
 from celery import Celery
 
-from benchmarks import job
+from benchmarks.rivals.rendering import RECORD_PSYCOPG, Data, Templates, webhook_id
 
 app = Celery("rival", broker=os.environ["RIVAL_REDIS_URL"])
 app.conf.update(
@@ -30,25 +28,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
 )
 
-RECORD = """
-    INSERT INTO notifications (id, status, provider_message_id, updated_at)
-    VALUES (%s, 'sent', %s, clock_timestamp())
-    ON CONFLICT (id) DO UPDATE SET status = excluded.status,
-      provider_message_id = excluded.provider_message_id, updated_at = excluded.updated_at"""
-
 _TEMPORARY = (requests.RequestException, smtplib.SMTPException, OSError, psycopg.OperationalError)
-
-
-class Templates:
-    """Compiled once, when the process starts."""
-
-    def __init__(self) -> None:
-        plain, html = jinja2.Environment(), jinja2.Environment(autoescape=True)
-        self.subject, self.text = plain.from_string(job.SUBJECT), plain.from_string(job.TEXT)
-        self.html = html.from_string(job.HTML)
-
-    def render(self, data: dict[str, Any]) -> tuple[str, str, str]:
-        return self.subject.render(data), self.text.render(data), self.html.render(data)
 
 
 class Connections:
@@ -71,7 +51,7 @@ class Connections:
     @property
     def database(self) -> "psycopg.Connection[Any]":
         if self._database is None or self._database.closed:
-            self._database = psycopg.connect(os.environ["RIVAL_DATABASE"], autocommit=True)
+            self._database = psycopg.connect(os.environ["RIVAL_DATABASE_URL"], autocommit=True)
         return self._database
 
     def mail(self, message: EmailMessage) -> None:
@@ -93,36 +73,21 @@ connections = Connections()
 
 
 @app.task(autoretry_for=_TEMPORARY, retry_backoff=True, max_retries=5)
-def send(channel: str, address: str, data: dict[str, Any]) -> None:
+def send(channel: str, address: str, data: Data) -> None:
     """Deliver one notification, then record that it was sent."""
     deliver = _post if channel == "webhook" else _mail
-    connections.database.execute(RECORD, (data["id"], deliver(address, data)))
+    connections.database.execute(RECORD_PSYCOPG, (data["id"], deliver(address, data)))
 
 
-def _post(url: str, data: dict[str, Any]) -> str:
-    subject, text, html = templates.render(data)
-    payload = {
-        "subject": subject,
-        "text": text,
-        "html": html,
-        "ref": data["id"],
-        "t": str(data["t"]),
-    }
-    event = {"type": job.EVENT, "timestamp": int(time.time()), "data": payload}
-    identity = f"msg_{data['id']}"
-    answer = connections.http.post(
-        url, data=json.dumps(event), headers={"webhook-id": identity}, timeout=10
-    )
+def _post(url: str, data: Data) -> str:
+    identity = webhook_id(data)
+    body = json.dumps(templates.event(data))
+    answer = connections.http.post(url, data=body, headers={"webhook-id": identity}, timeout=10)
     answer.raise_for_status()
     return identity
 
 
-def _mail(address: str, data: dict[str, Any]) -> str:
-    subject, text, html = templates.render(data)
-    message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = job.SENDER, address, subject
-    message["Message-ID"] = identity = f"<{data['id']}@shop.example.com>"
-    message.set_content(text)
-    message.add_alternative(html, subtype="html")
+def _mail(address: str, data: Data) -> str:
+    message = templates.mail(address, data)
     connections.mail(message)
-    return identity
+    return str(message["Message-ID"])
