@@ -23,7 +23,7 @@ ACME = Manifest(
     fields=(
         Field("host", "Where it is.", required=True),
         Field("port", "TCP port.", kind="whole_number", default=587, minimum=1, maximum=65_535),
-        Field("rate", "Calls.", kind="number", minimum=0, unit="per second"),
+        Field("speed", "Calls.", kind="number", minimum=0, unit="per second"),
         Field("verify", "Whether to verify.", kind="yes_no", default=True),
         Field("api", "API.", kind="url"),
         Field("region", "Region.", kind="choice", choices=("eu", "us"), default="eu"),
@@ -48,14 +48,14 @@ def problems(**accounts: Mapping[str, object]) -> list[str]:
 
 
 def test_values_get_their_types_and_defaults() -> None:
-    [account, _] = build(acme={"provider": "acme", "host": "h", "rate": 2, "tags": ["a", "b"]})
+    [account, _] = build(acme={"provider": "acme", "host": "h", "speed": 2, "tags": ["a", "b"]})
     assert account.name == "acme"
     assert account.provider == "acme"
     assert account.channels == (Channel.EMAIL, Channel.SMS)
     assert account.values == {
         "host": "h",
         "port": 587,
-        "rate": 2.0,
+        "speed": 2.0,
         "verify": True,
         "api": None,
         "region": "eu",
@@ -72,7 +72,7 @@ def test_texts_of_the_environment_are_read() -> None:
             "provider": "acme",
             "host": "h",
             "port": "25",
-            "rate": "0.5",
+            "speed": "0.5",
             "verify": "no",
             "api": "https://api.example/v1",
             "region": "us",
@@ -82,7 +82,7 @@ def test_texts_of_the_environment_are_read() -> None:
         }
     )
     assert account.values["port"] == 25
-    assert account.number("rate") == 0.5
+    assert account.number("speed") == 0.5
     assert account.flag("verify") is False
     assert account.text("api") == "https://api.example/v1"
     assert account.text("region") == "us"
@@ -106,10 +106,10 @@ def test_empty_text_means_not_given() -> None:
         ("port", True, "a whole number from 1 to 65535"),
         ("port", "25x", "a whole number from 1 to 65535"),
         ("port", "9" * 30, "a whole number from 1 to 65535"),
-        ("rate", -0.1, "a number of at least 0 (per second)"),
-        ("rate", "nan", "a number of at least 0 (per second)"),
-        ("rate", "inf", "a number of at least 0 (per second)"),
-        ("rate", True, "a number of at least 0 (per second)"),
+        ("speed", -0.1, "a number of at least 0 (per second)"),
+        ("speed", "nan", "a number of at least 0 (per second)"),
+        ("speed", "inf", "a number of at least 0 (per second)"),
+        ("speed", True, "a number of at least 0 (per second)"),
         ("verify", "maybe", "true or false"),
         ("verify", 1, "true or false"),
         ("api", "not a url", "an http or https URL without credentials"),
@@ -262,8 +262,21 @@ def test_describe_hides_secrets() -> None:
 
 def test_every_account_of_the_catalogue_can_be_declared() -> None:
     """A minimal account of each provider becomes a provider."""
+    amazon: dict[str, object] = {
+        "region": "eu-west-1",
+        "access_key_id": "AKID",
+        "secret_access_key": "secret",
+    }
     needed: dict[str, dict[str, object]] = {
+        "mailgun": {"api_key": "key", "domain": "example.com", "from": "a@example.com"},
+        "postmark": {"server_token": "token", "from": "a@example.com"},
+        "resend": {"api_key": "key", "from": "a@example.com"},
+        "sendgrid": {"api_key": "key", "from": "a@example.com"},
+        "ses": amazon | {"from": "a@example.com"},
         "smtp": {"host": "mail.example", "from": "a@example.com"},
+        "sns": amazon,
+        "twilio": {"account_sid": "AC" + "0" * 32, "auth_token": "t", "from": "+15005550006"},
+        "vonage": {"api_key": "key", "api_secret": "s", "from": ["US=+15005550006", "*=ACME"]},
         "webhook": {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
     }
     declared = {name: {"provider": name} | needed.get(name, {}) for name in CATALOGUE}

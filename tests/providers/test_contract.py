@@ -15,9 +15,12 @@ import pytest
 
 from tests.providers.http_server import Connection, HttpStandIn, Script, refusing_port
 from tests.providers.smtp_server import HOST, Answer, Odd, ScriptedServer
+from tests.providers.vendor_answers import VENDORS
+from tests.providers.vendors import VendorHarness
 from tidings.domain.channels import Channel
 from tidings.domain.messages import Content, EmailContent, InAppContent, Message, WebhookContent
 from tidings.domain.provider import Account, FieldValue, Manifest, Provider
+from tidings.providers.catalogue import CATALOGUE
 from tidings.providers.guard import Guard, read_allowed
 from tidings.providers.guarded import GuardedHttp
 from tidings.providers.inapp.manifest import MANIFEST as INAPP
@@ -114,6 +117,7 @@ HTTP_SCRIPTS: Mapping[Case, Script] = {
     Case.REFUSES_FOR_NOW: answering(503),
     Case.REFUSES_FOR_GOOD: answering(400),
     Case.REFUSES_ONE: refuse_number_one,
+    Case.REFUSES_CREDENTIALS: answering(401),
     Case.THROTTLES: answering(429, Retry_After=str(int(RETRY_AFTER))),
     Case.SLOW: read_and_hang,
     Case.CUT_BEFORE_READING: cut_before_reading,
@@ -125,7 +129,9 @@ HTTP_SCRIPTS: Mapping[Case, Script] = {
 
 class WebhookHarness:
     manifest = WEBHOOK
-    not_applicable: Mapping[Case, str] = {}
+    not_applicable: Mapping[Case, str] = {
+        Case.UNREADABLE_ANSWER: "the status alone counts; what else a receiver says is not read"
+    }
 
     def __init__(self) -> None:
         self._secret = base64.b64encode(SECRET.encode() * 2).decode()
@@ -181,7 +187,9 @@ class StoringHarness:
         Case.REFUSES_FOR_NOW: NO_ANSWER,
         Case.REFUSES_FOR_GOOD: NO_ANSWER,
         Case.REFUSES_ONE: "it takes a batch whole or not at all",
+        Case.REFUSES_CREDENTIALS: NO_ANSWER,
         Case.THROTTLES: NO_ANSWER,
+        Case.UNREADABLE_ANSWER: NO_ANSWER,
         Case.UNREACHABLE: NO_CONNECTION,
         Case.CUT_BEFORE_READING: NO_CONNECTION,
         Case.MALFORMED_ANSWER: NO_ANSWER,
@@ -241,6 +249,7 @@ class PickyMailServer(ScriptedServer):
 SMTP_SCRIPTS: Mapping[Case, Mapping[str, Answer]] = {
     Case.REFUSES_FOR_NOW: {"CONTENT": "451 4.3.0 not now"},
     Case.REFUSES_FOR_GOOD: {"RCPT": f"550 5.1.1 <number-0@{SECRET}.example> is unknown"},
+    Case.REFUSES_CREDENTIALS: {"AUTH": "535 5.7.8 no"},
     Case.SLOW: {"CONTENT": Odd.HANG},
     Case.CUT_BEFORE_READING: {"DATA": Odd.CUT},
     Case.CUT_AFTER_READING: {"CONTENT": Odd.CUT},
@@ -286,7 +295,10 @@ def delivery_of(content: bytes) -> str:
 class SmtpHarness:
     manifest = SMTP_MANIFEST
     secrets: Sequence[str] = (SECRET, MARK, base64.b64encode(SECRET.encode()).decode())
-    not_applicable: Mapping[Case, str] = {Case.THROTTLES: "no reply of SMTP carries a time to wait"}
+    not_applicable: Mapping[Case, str] = {
+        Case.THROTTLES: "no reply of SMTP carries a time to wait",
+        Case.UNREADABLE_ANSWER: "whether it is taken is in the code; the rest of a reply is free text",
+    }
 
     def message(self, number: int) -> Message:
         return message_to(f"number-{number}@hidden.example", Channel.EMAIL, number)
@@ -328,3 +340,17 @@ class TestSmtp(SendingContract):
     @pytest.fixture
     def harness(self) -> Harness:
         return SmtpHarness()
+
+
+# --- vendors of HTTP APIs ---------------------------------------------------------------------
+
+
+class TestVendors(SendingContract):
+    @pytest.fixture(params=VENDORS, ids=lambda vendor: vendor.name)
+    def harness(self, request: pytest.FixtureRequest) -> Harness:
+        return VendorHarness(request.param)
+
+
+def test_every_provider_passes_the_contract() -> None:
+    known = {WEBHOOK.name, INAPP.name, OUTBOX.name, SMTP_MANIFEST.name}
+    assert known | {vendor.name for vendor in VENDORS} == set(CATALOGUE)

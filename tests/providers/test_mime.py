@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tidings.domain.messages import EmailContent
+from tidings.domain.messages import Attachment, EmailContent
 from tidings.providers.headers import field, one_line
 from tidings.providers.mailbox import AddressError, Mailbox, parse_mailbox, wire_address
 from tidings.providers.mime import compose
@@ -337,3 +337,85 @@ def test_ordinary_addresses_are_taken(address: str) -> None:
 
 def test_addresses_are_not_shown() -> None:
     assert "shop" not in repr(SENDER).lower()
+
+
+def read_back(content: EmailContent) -> EmailMessage:
+    parsed = email.message_from_bytes(composed(content), policy=email.policy.default)
+    assert isinstance(parsed, EmailMessage)
+    assert not [defect for part in parsed.walk() for defect in part.defects]
+    return parsed
+
+
+FILE_NAMES = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=255)
+
+
+@given(FILE_NAMES, st.binary(max_size=300), st.booleans())
+@example('invoice "final" \\ 1.pdf', b"\r\n.\r\n", False)
+@example("請求書" * 60 + ".pdf", b"", True)
+@UNHURRIED
+def test_files_arrive_as_they_are(name: str, data: bytes, html: bool) -> None:
+    file = Attachment(name, "application/pdf", data)
+    content = EmailContent("s", "text", "<p>html</p>" if html else None, attachments=(file, file))
+    parsed = read_back(content)
+    assert parsed.get_content_type() == "multipart/mixed"
+    body = parsed.get_body(("plain",))
+    assert body is not None
+    assert body.get_content().strip() == "text"
+    found = list(parsed.iter_attachments())
+    assert [one.get_filename() for one in found] == [name, name]
+    assert [one.get_content() for one in found] == [data, data]
+    assert {one.get_content_disposition() for one in found} == {"attachment"}
+
+
+@given(FILE_NAMES)
+@UNHURRIED
+def test_lines_stay_short_whatever_a_file_is_called(name: str) -> None:
+    raw = composed(EmailContent("s", "t", attachments=(Attachment(name, "a/b", b"x" * 500),)))
+    assert raw.isascii()
+    assert max(map(len, raw.split(b"\r\n"))) <= 78
+
+
+def test_a_file_that_the_html_shows_is_with_it() -> None:
+    logo = Attachment("logo.png", "image/png", b"png", content_id="logo@example.com")
+    notes = Attachment("notes.txt", "text/plain", b"notes")
+    parsed = read_back(
+        EmailContent("s", "t", '<img src="cid:logo@example.com">', attachments=(notes, logo))
+    )
+    assert [part.get_content_type() for part in parsed.walk()] == [
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        "image/png",
+        "text/plain",
+    ]
+    shown = next(part for part in parsed.walk() if part.get_content_type() == "image/png")
+    assert shown["content-id"] == "<logo@example.com>"
+    assert shown.get_content_disposition() == "inline"
+
+
+def test_copies_are_named_and_blind_ones_are_not() -> None:
+    content = EmailContent(
+        "s", "t", cc=("Ann Ä <ann@example.com>", "bob@example.com"), bcc=("eve@example.com",)
+    )
+    parsed = read_back(content)
+    assert parsed["cc"] == "Ann Ä <ann@example.com>, bob@example.com"
+    assert b"eve@example.com" not in composed(content)
+
+
+def test_a_long_header_of_its_own_is_neither_folded_nor_encoded() -> None:
+    link = f"<https://example.com/unsubscribe/{'x' * 300}>, <mailto:u@example.com>"
+    raw = composed(EmailContent("s", "t", headers={"List-Unsubscribe": link}))
+    assert f"\r\nList-Unsubscribe: {link}\r\n".encode() in raw
+
+
+@given(AWKWARD)
+@UNHURRIED
+def test_a_header_of_its_own_stays_one_field(value: str) -> None:
+    raw = composed(EmailContent("s", "t", headers={"X-Own": value}))
+    head = raw.partition(b"\r\n\r\n")[0]
+    names = [line.partition(b":")[0] for line in re.split(rb"\r\n(?![ \t])", head)]
+    assert names.count(b"X-Own") == 1
+    assert b"Bcc" not in names
+    assert max(map(len, raw.split(b"\r\n"))) <= 998

@@ -12,7 +12,7 @@ import pytest
 
 from tests.providers.smtp_server import HOST, Authority, MailServer, mail_server, scripted_server
 from tidings.domain.channels import Channel
-from tidings.domain.messages import EmailContent, Message, SmsContent
+from tidings.domain.messages import Attachment, EmailContent, Message, SmsContent
 from tidings.domain.outcomes import Accepted, Outcome, Permanent, Transient
 from tidings.domain.provider import Account, FieldValue, Provider, ProviderCheckError
 from tidings.domain.reasons import Reason
@@ -339,6 +339,39 @@ async def test_a_name_that_cannot_be_looked_up() -> None:
     outcome = await send_one(provider)
     await provider.close()
     assert outcome == Transient(Reason.CONNECTION_FAILED, detail="host name not found")
+
+
+async def test_files_and_headers_arrive() -> None:
+    content = EmailContent(
+        "s",
+        "t",
+        headers={"List-Unsubscribe": "<https://example.com/u>"},
+        attachments=(Attachment("a.pdf", "application/pdf", b"%PDF\r\n.\r\n"),),
+    )
+    async with mail_server() as server:
+        provider = SmtpProvider(account(server.port))
+        assert isinstance(await send_one(provider, content=content), Accepted)
+        await provider.close()
+    got = email.message_from_bytes(body_of(server), policy=email.policy.default)
+    assert got["List-Unsubscribe"] == "<https://example.com/u>"
+    assert [part.get_content() for part in got.iter_attachments()] == [b"%PDF\r\n.\r\n"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        EmailContent("s", "t", cc=("c@example.com",)),
+        EmailContent("s", "t", bcc=("c@example.com",)),
+        EmailContent("s", "t", headers={"Bcc": "c@example.com"}),
+        EmailContent("s", "t", attachments=(Attachment("a", "nonsense", b""),)),
+    ],
+)
+async def test_what_cannot_be_sent_over_smtp_is_said_not_dropped(content: EmailContent) -> None:
+    provider = SmtpProvider(account(25))
+    outcome = await send_one(provider, content=content)
+    await provider.close()
+    assert isinstance(outcome, Permanent)
+    assert outcome.reason is Reason.CONTENT_REJECTED
 
 
 async def test_another_kind_of_content_is_a_mistake_of_the_caller() -> None:

@@ -1,9 +1,9 @@
 """What is handed to a provider: rendered content and whom it is for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from tidings.domain.channels import Channel
@@ -12,11 +12,32 @@ JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | Non
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with an email.
+
+    content_id: where the HTML shows it in place, as `<img src="cid:…">`; without angle brackets.
+    """
+
+    filename: str = field(repr=False)
+    content_type: str
+    data: bytes = field(repr=False)
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EmailContent:
+    """cc, bcc, reply_to: addresses, with or without a display name. headers: beside those that a message has
+    anyway, such as List-Unsubscribe. tags: words by which a provider groups its statistics."""
+
     subject: str
     text: str
     html: str | None = None
     reply_to: str | None = None
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +73,18 @@ class ChatContent:
 
 
 Content = EmailContent | SmsContent | PushContent | InAppContent | WebhookContent | ChatContent
+
+
+def described(content: Content) -> dict[str, Any]:
+    """Content as JSON takes it: files by name, type and size, and fields that an email seldom has only
+    where it has them."""
+    fields = asdict(content)
+    for name in ("cc", "bcc", "headers", "attachments", "tags"):
+        if name in fields and not fields[name]:
+            del fields[name]
+    for file in fields.get("attachments", ()):
+        file["size"] = len(file.pop("data"))
+    return fields
 
 
 @dataclass(frozen=True, slots=True)

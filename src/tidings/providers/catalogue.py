@@ -1,20 +1,43 @@
-"""Every provider there is: one line each."""
+"""Every provider there is: one line each, and those that other installed packages bring."""
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeAlias, TypeVar
 
 from tidings.domain.provider import Account, Manifest, Provider
 from tidings.providers.http import Http
 from tidings.providers.inapp.manifest import MANIFEST as INAPP
 from tidings.providers.inapp.send import inapp_provider
+from tidings.providers.mailgun.manifest import MANIFEST as MAILGUN
+from tidings.providers.mailgun.send import MailgunApi
 from tidings.providers.outbox.manifest import MANIFEST as OUTBOX
 from tidings.providers.outbox.send import StoreOutbox, outbox_provider
+from tidings.providers.postmark.manifest import MANIFEST as POSTMARK
+from tidings.providers.postmark.send import PostmarkApi
+from tidings.providers.resend.manifest import MANIFEST as RESEND
+from tidings.providers.resend.send import ResendApi
+from tidings.providers.sendgrid.manifest import MANIFEST as SENDGRID
+from tidings.providers.sendgrid.send import SendGridApi
+from tidings.providers.ses.manifest import MANIFEST as SES
 from tidings.providers.smtp.manifest import MANIFEST as SMTP
 from tidings.providers.smtp.send import SmtpProvider
+from tidings.providers.sns.manifest import MANIFEST as SNS
 from tidings.providers.storing import Store
+from tidings.providers.twilio.manifest import MANIFEST as TWILIO
+from tidings.providers.twilio.send import TwilioApi
+from tidings.providers.vendor import Api, VendorProvider
+from tidings.providers.vonage.manifest import MANIFEST as VONAGE
+from tidings.providers.vonage.send import VonageApi
 from tidings.providers.webhook.manifest import MANIFEST as WEBHOOK
 from tidings.providers.webhook.send import WebhookProvider
+from tidings.settings import SettingsError
+
+Prepared = TypeVar("Prepared")
+
+GROUP = "tidings.providers"
+"""The group of entry points by which packages bring providers. Each names a Listing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +55,45 @@ class Ports:
     clock: Callable[[], float] = time.time
 
 
-Factory = Callable[[Account, Ports], Provider]
+Factory: TypeAlias = Callable[[Account, Ports], Provider]
+Listing: TypeAlias = tuple[Manifest, Factory]
 
-CATALOGUE: Mapping[str, tuple[Manifest, Factory]] = {
+
+def _vendor(make: Callable[[Account], Api[Prepared]]) -> Factory:
+    """A vendor that is reached over the shared HTTP client."""
+    return lambda account, ports: VendorProvider(account, make(account), ports.http, ports.clock)
+
+
+def _aws(function: str) -> Factory:
+    """A function that is loaded with its first account: botocore, which it needs, is an extra."""
+
+    def make(account: Account, ports: Ports) -> Provider:
+        entry = EntryPoint(account.provider, f"tidings.providers.{function}", GROUP)
+        try:
+            load = entry.load()
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"accounts.{account.name}.provider: {account.provider} needs the package {error.name}; "
+                "install it with: pip install 'tidings[aws]'"
+            ) from None
+        made: Provider = load(account, ports.http, ports.clock)
+        return made
+
+    return make
+
+
+CATALOGUE: Mapping[str, Listing] = {
     "inapp": (INAPP, lambda account, ports: inapp_provider(account, ports.store_in_app)),
+    "mailgun": (MAILGUN, _vendor(MailgunApi)),
     "outbox": (OUTBOX, lambda account, ports: outbox_provider(account, ports.store_outbox)),
+    "postmark": (POSTMARK, _vendor(PostmarkApi)),
+    "resend": (RESEND, _vendor(ResendApi)),
+    "sendgrid": (SENDGRID, _vendor(SendGridApi)),
+    "ses": (SES, _aws("ses.send:ses_provider")),
     "smtp": (SMTP, lambda account, ports: SmtpProvider(account)),
+    "sns": (SNS, _aws("sns.send:sns_provider")),
+    "twilio": (TWILIO, _vendor(TwilioApi)),
+    "vonage": (VONAGE, _vendor(VonageApi)),
     "webhook": (
         WEBHOOK,
         lambda account, ports: WebhookProvider(account, ports.guarded, ports.clock),
@@ -47,7 +103,51 @@ CATALOGUE: Mapping[str, tuple[Manifest, Factory]] = {
 MANIFESTS: Mapping[str, Manifest] = {name: manifest for name, (manifest, _) in CATALOGUE.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The providers that accounts can be of; by default those that come with Tidings."""
+
+    listings: Mapping[str, Listing] = field(default_factory=lambda: CATALOGUE)
+
+    @property
+    def manifests(self) -> Mapping[str, Manifest]:
+        return {name: manifest for name, (manifest, _) in self.listings.items()}
+
+    def provider_of(self, account: Account, ports: Ports) -> Provider:
+        """The provider of a validated account. Raises SettingsError for values that cannot work
+        together."""
+        _, factory = self.listings[account.provider]
+        return factory(account, ports)
+
+
+def read_catalogue() -> Catalogue:
+    """With the providers of other installed packages. Raises SettingsError where one cannot be used."""
+    listings = dict(CATALOGUE)
+    for entry in entry_points(group=GROUP):
+        manifest, factory = _load(entry)
+        if manifest.name in listings:
+            raise SettingsError(f"{_named(entry)}: there is a provider {manifest.name} already")
+        listings[manifest.name] = manifest, factory
+    return Catalogue(listings)
+
+
 def provider_of(account: Account, ports: Ports) -> Provider:
-    """The provider of a validated account. Raises SettingsError for values that cannot work together."""
-    _, factory = CATALOGUE[account.provider]
-    return factory(account, ports)
+    """Of those that come with Tidings."""
+    return Catalogue().provider_of(account, ports)
+
+
+def _load(entry: EntryPoint) -> Listing:
+    try:
+        found = entry.load()
+    except Exception as error:  # a package's code can raise anything while it is imported
+        raise SettingsError(f"{_named(entry)}: it cannot be loaded ({error!r})") from error
+    match found:
+        case (Manifest(), factory) if callable(factory):
+            manifest, _ = found
+            return manifest, factory
+    raise SettingsError(f"{_named(entry)}: {entry.value} is not a pair of manifest and factory")
+
+
+def _named(entry: EntryPoint) -> str:
+    package = entry.dist.name if entry.dist is not None else "an unknown package"
+    return f"the provider {entry.name!r} of {package}"

@@ -43,12 +43,16 @@ class Case(StrEnum):
     REFUSES_FOR_NOW = "refuses it with a passing error"
     REFUSES_FOR_GOOD = "refuses it with a lasting error"
     REFUSES_ONE = "takes all messages but number 1, which it refuses with a lasting error"
+    REFUSES_CREDENTIALS = "does not accept the account's credentials"
     THROTTLES = "asks to wait RETRY_AFTER seconds"
     SLOW = "reads it and answers only after the account's time-out"
     UNREACHABLE = "does not listen"
     CUT_BEFORE_READING = "cuts the connection before it has read the message"
     CUT_AFTER_READING = "cuts the connection after it has read the message"
     MALFORMED_ANSWER = "reads it and answers what the protocol does not allow"
+    UNREADABLE_ANSWER = (
+        "reads it and says that it is taken, in a form that is not the documented one"
+    )
     HUGE_ANSWER = "reads it and answers without end"
 
 
@@ -57,6 +61,7 @@ EXPECTED: Mapping[Case, tuple[type, ...]] = {
     Case.REFUSES_FOR_NOW: (Transient,),
     Case.REFUSES_FOR_GOOD: (Permanent,),
     Case.REFUSES_ONE: (Accepted, Permanent),
+    Case.REFUSES_CREDENTIALS: (Transient,),
     Case.THROTTLES: (Transient,),
     Case.SLOW: (Unknown,),
     Case.UNREACHABLE: (Transient,),
@@ -64,6 +69,7 @@ EXPECTED: Mapping[Case, tuple[type, ...]] = {
     Case.CUT_BEFORE_READING: (Transient, Unknown),
     Case.CUT_AFTER_READING: (Unknown,),
     Case.MALFORMED_ANSWER: (Unknown,),
+    Case.UNREADABLE_ANSWER: (Unknown,),
     # It is taken if the beginning of the answer says so.
     Case.HUGE_ANSWER: (Accepted, Unknown),
 }
@@ -74,12 +80,14 @@ class Stand:
     """A provider before its stand-in.
 
     taken: the delivery ids of the messages that the stand-in has read whole, in their order.
-    answered: bytes of answers that it got rid of.
+    answered: bytes of answers that it got rid of. keys: the idempotency keys that came with the messages;
+    none where the vendor takes none.
     """
 
     provider: Provider
     taken: Callable[[], Sequence[str]]
     answered: Callable[[], int] = field(default=lambda: 0)
+    keys: Callable[[], Sequence[str]] = field(default=lambda: ())
 
 
 class Harness(Protocol):
@@ -155,6 +163,12 @@ class SendingContract:
 
         _on_stand(harness, Case.REFUSES_ONE, play)
 
+    def test_refused_credentials_wait_for_who_can_mend_them(
+        self, harness: Harness, caplog: LogCapture, capfd: OutputCapture
+    ) -> None:
+        for outcome in _outcomes(harness, Case.REFUSES_CREDENTIALS, _send, caplog, capfd):
+            assert outcome.reason is Reason.CREDENTIALS_REFUSED
+
     def test_throttled_says_for_how_long(
         self, harness: Harness, caplog: LogCapture, capfd: OutputCapture
     ) -> None:
@@ -196,6 +210,12 @@ class SendingContract:
         for outcome in _outcomes(harness, Case.MALFORMED_ANSWER, _send, caplog, capfd):
             assert outcome.reason is Reason.MALFORMED_ANSWER
 
+    def test_unreadable_answer_is_unknown(
+        self, harness: Harness, caplog: LogCapture, capfd: OutputCapture
+    ) -> None:
+        for outcome in _outcomes(harness, Case.UNREADABLE_ANSWER, _send, caplog, capfd):
+            assert outcome.reason is Reason.MALFORMED_ANSWER
+
     def test_huge_answer_does_not_fill_the_memory(
         self, harness: Harness, caplog: LogCapture, capfd: OutputCapture
     ) -> None:
@@ -223,6 +243,17 @@ class SendingContract:
             for attempt in (1, 2):
                 await stand.provider.send([replace(message, attempt=attempt)])
             assert set(stand.taken()) == {str(message.delivery_id)}
+            assert len(set(stand.keys())) <= 1
+
+        _on_stand(harness, Case.TAKES, play)
+
+    def test_each_message_has_a_key_of_its_own_where_the_vendor_takes_one(
+        self, harness: Harness
+    ) -> None:
+        async def play(stand: Stand) -> None:
+            for number in range(3):
+                await stand.provider.send([harness.message(number)])
+            assert len(set(stand.keys())) in (0, 3)
 
         _on_stand(harness, Case.TAKES, play)
 

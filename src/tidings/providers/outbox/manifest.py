@@ -10,4 +10,5 @@ MANIFEST = Manifest(
     batch_size=500,
     idempotent=True,
     confirms_delivery=True,
+    shared_fate=False,
 )

@@ -13,18 +13,29 @@ _GOODBYE = 1.0
 class Connections:
     """Sessions, each used by one message at a time; one unused for `idle` seconds is closed.
 
-    slots: who holds one may take a session, and gives it back before letting go; `limit` of them.
+    `limit` of them in use: who acquired may take one, and gives it back before releasing. free: how
+    many may still be taken.
     """
 
     def __init__(
         self, open_session: Callable[[], Awaitable[Session]], *, limit: int, idle: float
     ) -> None:
-        self.slots = asyncio.Semaphore(limit)
+        self._slots = asyncio.Semaphore(limit)
+        self.free = limit
         self._open = open_session
         self._idle_time = idle
         self._idle: deque[Session] = deque()
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
+
+    async def acquire(self) -> None:
+        """Wait for leave to take a session; release() gives it up."""
+        await self._slots.acquire()
+        self.free -= 1
+
+    def release(self) -> None:
+        self.free += 1
+        self._slots.release()
 
     async def take(self) -> Session:
         """A kept session, else a new one. Raises what opening raises."""

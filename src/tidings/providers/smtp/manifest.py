@@ -8,7 +8,10 @@ MANIFEST = Manifest(
     title="SMTP",
     channels=(Channel.EMAIL,),
     docs_url="https://www.rfc-editor.org/rfc/rfc6409",
+    # Few, so that a slow server gets through with all of them within the account's time-out.
+    batch_size=4,
     concurrency_field="connections",
+    features=("attachments", "inline files", "headers"),
     fields=(
         Field("host", "Name or address of the mail server.", required=True),
         Field(

@@ -1,6 +1,7 @@
 """What a server says: reading its replies (RFC 5321, 4.2) with their enhanced codes (RFC 3463)."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 MAX_LINE = 4096
@@ -13,7 +14,14 @@ _ENHANCED = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![^\s])")
 
 
 class MalformedReply(Exception):
-    """The server sent what is no SMTP reply; it may hold anything, so the message repeats nothing."""
+    """The server sent what is no SMTP reply; it may hold anything, so the message repeats nothing.
+
+    complete: the proper replies that arrived together with it, before it.
+    """
+
+    def __init__(self, fault: str, complete: Sequence["Reply"] = ()) -> None:
+        super().__init__(fault)
+        self.complete = complete
 
 
 @dataclass(slots=True)
@@ -55,9 +63,18 @@ class ReplyReader:
     def feed(self, data: bytes) -> list[Reply]:
         """The replies that these bytes complete. Raises MalformedReply."""
         *lines, self._rest = (self._rest + data).split(b"\n")
+        replies: list[Reply] = []
+        for line in lines:
+            try:
+                reply = self._take(line)
+            except MalformedReply as error:
+                error.complete = replies
+                raise
+            if reply is not None:
+                replies.append(reply)
         if len(self._rest) > MAX_LINE:
-            raise MalformedReply("line too long")
-        return [reply for line in lines if (reply := self._take(line)) is not None]
+            raise MalformedReply("line too long", replies)
+        return replies
 
     def _take(self, line: bytes) -> Reply | None:
         match = _LINE.fullmatch(line.removesuffix(b"\r"))

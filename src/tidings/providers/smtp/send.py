@@ -11,14 +11,16 @@ from tidings.domain.messages import EmailContent, Message
 from tidings.domain.outcomes import Outcome, Permanent
 from tidings.domain.provider import Account, ProviderCheckError
 from tidings.domain.reasons import Reason
+from tidings.providers.letters import check_attachments, checked_headers
 from tidings.providers.mailbox import AddressError, Mailbox, parse_mailbox, wire_address
-from tidings.providers.mime import compose
+from tidings.providers.mime import Composer
 from tidings.providers.smtp.connect import NotConnected, Server, connect
 from tidings.providers.smtp.connections import Connections
+from tidings.providers.smtp.manifest import MANIFEST
 from tidings.providers.smtp.replies import MalformedReply
+from tidings.providers.smtp.series import Series
 from tidings.providers.smtp.session import ConnectionLost, Session
-from tidings.providers.smtp.transaction import StaleSession, Transaction
-from tidings.providers.smtp.verdicts import Stage
+from tidings.providers.smtp.transaction import Transaction
 from tidings.settings import SettingsError
 
 # Keeps out-of-office programs from answering a machine (RFC 3834, 5).
@@ -38,6 +40,7 @@ class SmtpProvider:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._sender = _sender(account)
+        self._composer = Composer(self._sender, _HEADERS)
         self._server = _server(account)
         self._connections = Connections(
             self._connect, limit=int(account.number("connections")), idle=account.number("idle")
@@ -48,10 +51,18 @@ class SmtpProvider:
         return self._account
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
-        """Send each message in a transaction of its own, side by side over the connections."""
+        """Send each message in a transaction of its own.
+
+        They share the connections that are free: side by side while there are some, one behind the
+        other, and pipelined, when the account is busy.
+        """
         if len(messages) == 1:
-            return (await self._send(messages[0]),)
-        return await asyncio.gather(*map(self._send, messages))
+            return await self._send(messages)
+        fewest = -(-len(messages) // MANIFEST.batch_size)
+        lanes = min(len(messages), max(fewest, self._connections.free // 2))
+        parts = [messages[lane::lanes] for lane in range(lanes)]
+        outcomes = await asyncio.gather(*map(self._send, parts))
+        return [outcomes[number % lanes][number // lanes] for number in range(len(messages))]
 
     async def close(self) -> None:
         await self._connections.close()
@@ -88,47 +99,44 @@ class SmtpProvider:
     async def _connect(self) -> Session:
         return await connect(self._server)
 
-    async def _send(self, message: Message) -> Outcome:
-        try:
-            transaction = self._transaction(message)
-        except AddressError as error:
-            return Permanent(Reason.ADDRESS_INVALID, detail=str(error))
+    async def _send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
+        """Over one connection, one after the other; within the account's time-out, all in all."""
+        series = Series(self._connections)
+        outcomes = [self._prepare(message) for message in messages]
+        transactions = [one for one in outcomes if isinstance(one, Transaction)]
         try:
             async with asyncio.timeout(self._account.timeout):
-                return await self._deliver(transaction)
+                await series.run(transactions)
         except TimeoutError:
-            return transaction.timed_out()
+            series.end(lambda transaction: transaction.timed_out())
         except NotConnected as error:
-            return error.outcome
+            failure = error.outcome
+            series.end(lambda _: failure)
+        return [series.outcomes[one] if isinstance(one, Transaction) else one for one in outcomes]
+
+    def _prepare(self, message: Message) -> "Transaction | Permanent":
+        try:
+            return self._transaction(message)
+        except AddressError as error:
+            return Permanent(Reason.ADDRESS_INVALID, detail=str(error))
+        except ValueError as error:
+            return Permanent(Reason.CONTENT_REJECTED, detail=str(error))
 
     def _transaction(self, message: Message) -> Transaction:
         content = message.content
         if not isinstance(content, EmailContent):
             raise TypeError(f"smtp sends email, not {type(content).__name__}")
+        if content.cc or content.bcc:
+            # A server may take some recipients and refuse others, for which there is no outcome.
+            raise ValueError("cc and bcc cannot be sent over SMTP; send each its own message")
+        checked_headers(content.headers)
+        check_attachments(content.attachments)
         recipient = Mailbox("", wire_address(message.address))
         message_id = f"{message.delivery_id}@{self._sender.domain}"
-        data = compose(
-            content,
-            sender=self._sender,
-            recipient=recipient,
-            message_id=message_id,
-            date=datetime.now(UTC),
-            extra_headers=_HEADERS,
+        data = self._composer.compose(
+            content, recipient=recipient, message_id=message_id, date=datetime.now(UTC)
         )
         return Transaction(self._sender.address, recipient.address, data, message_id)
-
-    async def _deliver(self, transaction: Transaction) -> Outcome:
-        """Over a kept connection, or a new one; a kept one found dead is replaced once."""
-        async with self._connections.slots:
-            transaction.stage = Stage.CONNECT
-            session = await self._connections.take()
-            try:
-                return await transaction.run(session)
-            except StaleSession:
-                session = await self._connections.replace(session)
-                return await transaction.run(session)
-            finally:
-                self._connections.give_back(session)
 
 
 def _sender(account: Account) -> Mailbox:

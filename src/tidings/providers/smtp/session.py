@@ -40,7 +40,9 @@ class Session(asyncio.Protocol):
     """Commands out, replies in, in order. One message at a time.
 
     busy: a message is on its way; only a session that is not busy can be used again. fresh: no
-    message went through it yet. needs_reset: a refused message left its envelope behind.
+    message went through it yet. needs_reset: a refused message left its envelope behind. announced:
+    the next message, whose envelope was sent right behind the last content. doubtful: that content
+    was refused, so what is answered to the envelope may still be about it.
     """
 
     def __init__(self, transport: asyncio.Transport, extensions: Extensions) -> None:
@@ -48,6 +50,8 @@ class Session(asyncio.Protocol):
         self.busy = False
         self.fresh = True
         self.needs_reset = False
+        self.announced: object | None = None
+        self.doubtful = False
         self.kept_since = 0.0
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport = transport
@@ -66,6 +70,22 @@ class Session(asyncio.Protocol):
             and self._reader.empty
             and not self._transport.is_closing()
         )
+
+    def takes(self, message: object) -> bool:
+        """Whether this message may go through it now: as the announced one, or as any other."""
+        if self.announced is None:
+            return self.reusable
+        return (
+            self.announced is message and self._failure is None and not self._transport.is_closing()
+        )
+
+    def must_be_quiet(self) -> None:
+        """Before a content is sent: nothing may have been said that nobody asked for, or replies
+        would be paired with the wrong commands. Raises ConnectionLost or MalformedReply."""
+        if self._failure is not None:
+            raise self._failure
+        if self._replies or not self._reader.empty:
+            raise MalformedReply("more replies than commands")
 
     def write(self, data: bytes) -> None:
         """Send bytes. That a connection is lost shows where the reply is awaited."""
@@ -118,6 +138,7 @@ class Session(asyncio.Protocol):
         try:
             self._replies.extend(self._reader.feed(data))
         except MalformedReply as error:
+            self._replies.extend(error.complete)
             self._fail(error)
         self._wake()
 

@@ -41,8 +41,12 @@ class Transaction:
         self._international = not (content.isascii() and sender.isascii() and recipient.isascii())
         self._refusal: Outcome | None = None
 
-    async def run(self, session: Session) -> Outcome:
+    async def run(self, session: Session, follower: "Transaction | None" = None) -> Outcome:
         """Send it. Raises StaleSession where a fresh connection should be tried instead.
+
+        follower: the next message for this session. Where the server pipelines, its envelope leaves
+        right behind this one's content, which RFC 2920, 3.1 allows; nothing of it can be taken by
+        the server before its own content is sent.
 
         The session is left busy, and so not fit for another message, wherever it is not certain
         that both sides agree on what comes next; a cancellation leaves it so, too.
@@ -51,7 +55,7 @@ class Transaction:
         if unfit is not None:
             return unfit
         try:
-            return await self._exchange(session)
+            return await self._exchange(session, follower)
         except ConnectionLost:
             if self._untouched(session):
                 raise StaleSession from None
@@ -75,11 +79,28 @@ class Transaction:
         """Whether a kept session failed before the server answered anything about this message."""
         return not session.fresh and self.stage in (Stage.RSET, Stage.MAIL)
 
-    async def _exchange(self, session: Session) -> Outcome:
+    async def _exchange(self, session: Session, follower: "Transaction | None") -> Outcome:
+        refusal = await self._open(session)
+        if refusal is not None:
+            return refusal
+        session.must_be_quiet()
+        session.write(stuffed(self._content) + self._announce(session, follower))
+        self.stage = Stage.CONTENT
+        answer = await session.reply()
+        if not answer.positive:
+            return await self._refused(session, answer)
+        session.fresh = False
+        session.busy = session.announced is not None
+        return verdicts.accepted(answer, self.message_id)
+
+    async def _open(self, session: Session) -> Outcome | None:
+        """Get leave to send the content; why it was not given, else."""
         session.busy = True
         commands = self._commands(session)
+        announced, session.announced = session.announced is self, None
         pipelining = session.extensions.pipelining
-        if pipelining:
+        session.needs_reset = False
+        if pipelining and not announced:
             session.write(b"".join(line for _, line in commands))
         for position, (stage, line) in enumerate(commands, start=1):
             self.stage = stage
@@ -89,13 +110,16 @@ class Transaction:
             if not (answer.code == _GO_AHEAD if stage is Stage.DATA else answer.positive):
                 unread = len(commands) - position if pipelining else 0
                 return await self._refused(session, answer, unread)
-        self.stage = Stage.CONTENT
-        session.write(stuffed(self._content))
-        answer = await session.reply()
-        if not answer.positive:
-            return await self._refused(session, answer)
-        session.busy = session.fresh = session.needs_reset = False
-        return verdicts.accepted(answer, self.message_id)
+        session.doubtful = False
+        return None
+
+    def _announce(self, session: Session, follower: "Transaction | None") -> bytes:
+        """The follower's envelope, where the server takes it now."""
+        offered = session.extensions
+        if follower is None or not offered.pipelining or follower._unfit(offered) is not None:
+            return b""
+        session.announced = follower
+        return b"".join(line for _, line in follower._commands(session))
 
     def _commands(self, session: Session) -> list[tuple[Stage, bytes]]:
         """What comes before the content. RSET: what a refused message left would be in the way."""
@@ -115,10 +139,13 @@ class Transaction:
         if answer.code < 400:
             return verdicts.malformed(self.stage)
         closing = answer.code == _CLOSING
-        if closing and self._untouched(session):
+        if self._untouched(session) and (closing or session.doubtful):
             raise StaleSession
         self._refusal = verdicts.refused(self.stage, answer)
-        if not closing:
+        if session.announced is not None:
+            session.fresh = False
+            session.doubtful = True
+        elif not closing:
             await _settle(session, unread)
         return self._refusal
 
@@ -136,7 +163,7 @@ async def _settle(session: Session, unread: int) -> None:
         # DATA was granted although nobody is left to send to (RFC 2920, 3.1). Ending it with a lone
         # dot would rest on the server refusing an empty message; dropping the connection does not.
         return
-    session.busy = session.fresh = False
+    session.busy = session.fresh = session.doubtful = False
     session.needs_reset = True
 
 

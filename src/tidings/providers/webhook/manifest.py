@@ -27,4 +27,5 @@ MANIFEST = Manifest(
     idempotent=False,
     confirms_delivery=True,
     address_field="url",
+    shared_fate=False,
 )

@@ -1,0 +1,58 @@
+"""How many parts a text message takes on the air, which is what it costs.
+
+GSM 03.38 (3GPP TS 23.038, 6.2.1) where every character is in its alphabet, else UCS-2; a message of
+several parts gives up some room in each for the header that joins them (3GPP TS 23.040, 9.2.3.24.1).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Encoding = Literal["gsm7", "ucs2"]
+
+_BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+_EXTENDED = frozenset("\f^{}\\[~]|€")
+"""Characters that take two places: an escape, and one of the extension table."""
+_GSM = _BASIC | _EXTENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """units: septets, or 16-bit units, that the text takes. parts: messages on the air."""
+
+    encoding: Encoding
+    units: int
+    parts: int
+
+
+def segments(text: str) -> Segments:
+    """Count a text; an empty one takes one part.
+
+    A character of two units is never cut in half between two parts, which may leave a unit unused.
+    """
+    if not foreign_to_gsm(text):
+        widths = [2 if character in _EXTENDED else 1 for character in text]
+        return _counted("gsm7", widths, alone=160, joined=153)
+    widths = [2 if character > "\uffff" else 1 for character in text]
+    return _counted("ucs2", widths, alone=70, joined=67)
+
+
+def foreign_to_gsm(text: str) -> str:
+    """The characters, each once and in their order, that the GSM alphabet does not have: because of
+    them the text takes UCS-2, and so more parts."""
+    return "".join(dict.fromkeys(one for one in text if one not in _GSM))
+
+
+def _counted(encoding: Encoding, widths: list[int], *, alone: int, joined: int) -> Segments:
+    """alone: units in the only part; joined: units in each of several."""
+    units = sum(widths)
+    if units <= alone:
+        return Segments(encoding, units, 1)
+    parts, used = 1, 0
+    for width in widths:
+        if used + width > joined:
+            parts, used = parts + 1, 0
+        used += width
+    return Segments(encoding, units, parts)

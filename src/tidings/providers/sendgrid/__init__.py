@@ -1,0 +1,1 @@
+"""Email through the Mail Send API of Twilio SendGrid."""

@@ -1,0 +1,1 @@
+"""Text messages through Vonage's SMS API."""

@@ -1,0 +1,26 @@
+"""What a Vonage account is made of."""
+
+from tidings.domain.channels import Channel
+from tidings.domain.provider import Field, Manifest
+from tidings.providers.texting import FROM, MAX_PARTS
+from tidings.providers.vendor import endpoint_field
+
+MANIFEST = Manifest(
+    name="vonage",
+    title="Vonage SMS",
+    channels=(Channel.SMS,),
+    docs_url="https://developer.vonage.com/en/api/sms",
+    features=("sender by country",),
+    fields=(
+        Field("api_key", "API key.", required=True),
+        Field("api_secret", "API secret.", required=True, secret=True),
+        FROM,
+        Field(
+            "callback",
+            "URL that Vonage calls with delivery receipts; by default the account's own.",
+            kind="url",
+        ),
+        MAX_PARTS,
+        endpoint_field("https://rest.nexmo.com"),
+    ),
+)

@@ -1,0 +1,272 @@
+"""How each vendor answers, by its own documentation, for the contract of sending."""
+
+import json
+from typing import Any
+
+from tests.providers.http_server import Received
+from tests.providers.vendors import SECRET, Reply, Vendor, delivery, ids
+
+SHOP = "Shop <shop@example.com>"
+SID = "AC" + "0" * 32
+
+
+def about_one(received: Received) -> bool:
+    return str(delivery(1)) in ids(received)
+
+
+def always(reply: Reply) -> Any:
+    return lambda _: reply
+
+
+# https://www.twilio.com/docs/sendgrid/api-reference/mail-send/errors
+
+
+def sendgrid_refusal(message: str, name: str | None) -> dict[str, Any]:
+    return {"errors": [{"message": message, "field": name, "help": None}]}
+
+
+SENDGRID_TAKEN = Reply(202, "", {"X-Message-Id": "14c5d75ce93.dfd.64b469"})
+
+
+def sendgrid_one(received: Received) -> Reply:
+    wanted = json.loads(received.body)["personalizations"]
+    for position, one in enumerate(wanted):
+        if one["custom_args"]["delivery_id"] == str(delivery(1)):
+            place = f"personalizations.{position}.to.0.email"
+            return Reply(400, sendgrid_refusal("Does not contain a valid address.", place))
+    return SENDGRID_TAKEN
+
+
+SENDGRID = Vendor(
+    name="sendgrid",
+    values={"api_key": SECRET, "from": SHOP},
+    taken=always(SENDGRID_TAKEN),
+    refuses_one=sendgrid_one,
+    lasting=always(
+        Reply(400, sendgrid_refusal("The subject is required.", "subject")),
+    ),
+    throttled=Reply(429, sendgrid_refusal("too many requests", None)),
+    refused_credentials=Reply(
+        401, sendgrid_refusal("The provided authorization grant is invalid", None)
+    ),
+    unreadable=None,
+    probed=Reply(200, {"scopes": ["mail.send"]}),
+)
+
+# https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages
+
+MAILGUN_TAKEN = Reply(
+    200, {"id": "<20260101120000.1.ABCD@mg.example.com>", "message": "Queued. Thank you."}
+)
+MAILGUN_BAD = Reply(
+    400, {"message": "to parameter is not a valid address. please check documentation"}
+)
+MAILGUN = Vendor(
+    name="mailgun",
+    values={"api_key": SECRET, "domain": "mg.example.com", "from": SHOP},
+    taken=always(MAILGUN_TAKEN),
+    refuses_one=lambda received: MAILGUN_BAD if about_one(received) else MAILGUN_TAKEN,
+    lasting=always(MAILGUN_BAD),
+    throttled=Reply(429, {"message": "Too many requests"}),
+    refused_credentials=Reply(401, "Forbidden"),
+    probed=Reply(400, {"message": "from parameter is missing"}),
+    secrets=(SECRET, "YXBpOnNlY3JldC1vZi10aGUtYWNjb3VudA"),
+)
+
+# https://postmarkapp.com/developer/api/email-api
+
+
+def postmark_each(received: Received, *, refused: bool) -> Reply:
+    answers = []
+    for one in json.loads(received.body):
+        mine = one["Metadata"]["delivery_id"]
+        if refused and mine == str(delivery(1)):
+            answers.append({"ErrorCode": 406, "Message": f"Inactive recipient {one['To']}"})
+        else:
+            answers.append(
+                {
+                    "ErrorCode": 0,
+                    "Message": "OK",
+                    "MessageID": f"b7bc2f4a-e38e-4336-af7d-{mine[-12:]}",
+                    "SubmittedAt": "2026-01-01T12:00:00Z",
+                    "To": one["To"],
+                }
+            )
+    return Reply(200, answers)
+
+
+POSTMARK = Vendor(
+    name="postmark",
+    values={"server_token": SECRET, "from": SHOP},
+    taken=lambda received: postmark_each(received, refused=False),
+    refuses_one=lambda received: postmark_each(received, refused=True),
+    lasting=always(Reply(422, {"ErrorCode": 300, "Message": "Invalid email request"})),
+    throttled=Reply(429, {"ErrorCode": 429, "Message": "Rate Limit Exceeded"}),
+    refused_credentials=Reply(401, {"ErrorCode": 10, "Message": "Bad or missing API token"}),
+    probed=Reply(200, {"ID": 1, "Name": "Production"}),
+)
+
+# https://resend.com/docs/api-reference/errors
+
+
+def resend_refusal(status: int, name: str, message: str) -> Reply:
+    return Reply(status, {"statusCode": status, "name": name, "message": message})
+
+
+RESEND_TAKEN = Reply(200, {"id": "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794"})
+RESEND_BAD = resend_refusal(422, "validation_error", "Invalid `to` field.")
+RESEND = Vendor(
+    name="resend",
+    values={"api_key": SECRET, "from": SHOP},
+    taken=always(RESEND_TAKEN),
+    refuses_one=lambda received: RESEND_BAD if about_one(received) else RESEND_TAKEN,
+    lasting=always(RESEND_BAD),
+    throttled=resend_refusal(429, "rate_limit_exceeded", "Too many requests."),
+    refused_credentials=resend_refusal(403, "invalid_api_key", "API key is invalid"),
+    probed=resend_refusal(422, "missing_required_field", "Missing `to` field."),
+    keys=lambda received: received.headers.get("idempotency-key"),
+)
+
+# https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
+
+
+def ses_refusal(status: int, kind: str, message: str) -> Reply:
+    return Reply(status, {"message": message}, {"x-amzn-ErrorType": kind})
+
+
+AMAZON = {
+    "region": "eu-west-1",
+    "access_key_id": "AKIDEXAMPLE",
+    "secret_access_key": SECRET,
+    "session_token": "token-of-the-session",
+}
+AMAZON_SECRETS = (SECRET, "AKIDEXAMPLE", "token-of-the-session")
+
+SES_TAKEN = Reply(200, {"MessageId": "0102018f-aaaa-000000"})
+SES_BAD = ses_refusal(400, "BadRequestException", "Illegal address")
+SES = Vendor(
+    name="ses",
+    values={**AMAZON, "from": SHOP},
+    taken=always(SES_TAKEN),
+    refuses_one=lambda received: SES_BAD if about_one(received) else SES_TAKEN,
+    lasting=always(SES_BAD),
+    throttled=ses_refusal(429, "TooManyRequestsException", "Maximum sending rate exceeded."),
+    refused_credentials=ses_refusal(
+        403, "UnrecognizedClientException", "The security token included in the request is invalid."
+    ),
+    probed=Reply(200, {"SendingEnabled": True}),
+    secrets=AMAZON_SECRETS,
+)
+
+# https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+
+
+def sns_refusal(status: int, code: str, message: str) -> Reply:
+    return Reply(
+        status,
+        '<ErrorResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><Error><Type>Sender</Type>'
+        f"<Code>{code}</Code><Message>{message}</Message></Error>"
+        "<RequestId>9dd01905-5012-5f99-8663-4b3ecd0dfaef</RequestId></ErrorResponse>",
+        {"Content-Type": "text/xml"},
+    )
+
+
+SNS_TAKEN = Reply(
+    200,
+    '<PublishResponse xmlns="https://sns.amazonaws.com/doc/2010-03-31/"><PublishResult>'
+    "<MessageId>567910cd-659e-55d4-8ccb-5aaf14679dc0</MessageId></PublishResult><ResponseMetadata>"
+    "<RequestId>d74b8436-ae13-5ab4-a9ff-ce54dfea72a0</RequestId></ResponseMetadata></PublishResponse>",
+    {"Content-Type": "text/xml"},
+)
+SNS_BAD = sns_refusal(
+    400, "InvalidParameter", "Invalid parameter: PhoneNumber Reason: 1 is not valid to publish to"
+)
+SNS = Vendor(
+    name="sns",
+    values=AMAZON,
+    taken=always(SNS_TAKEN),
+    refuses_one=lambda received: SNS_BAD if about_one(received) else SNS_TAKEN,
+    lasting=always(SNS_BAD),
+    throttled=sns_refusal(429, "Throttled", "Rate exceeded"),
+    refused_credentials=sns_refusal(
+        403, "InvalidClientTokenId", "The security token included in the request is invalid."
+    ),
+    probed=Reply(200, "<GetSMSAttributesResponse></GetSMSAttributesResponse>"),
+    secrets=AMAZON_SECRETS,
+)
+
+# https://www.twilio.com/docs/messaging/api/message-resource
+
+
+def twilio_refusal(status: int, code: int, message: str) -> Reply:
+    return Reply(
+        status,
+        {
+            "code": code,
+            "message": message,
+            "more_info": f"https://www.twilio.com/docs/errors/{code}",
+            "status": status,
+        },
+    )
+
+
+TWILIO_TAKEN = Reply(
+    201,
+    {
+        "sid": "SM" + "a" * 32,
+        "account_sid": SID,
+        "status": "queued",
+        "num_segments": "1",
+        "error_code": None,
+        "error_message": None,
+    },
+)
+TWILIO_BAD = twilio_refusal(400, 21211, "Invalid 'To' Phone Number: +1415555XXXX")
+TWILIO = Vendor(
+    name="twilio",
+    values={"account_sid": SID, "auth_token": SECRET, "from": ("+15005550006",)},
+    taken=always(TWILIO_TAKEN),
+    refuses_one=lambda received: TWILIO_BAD if about_one(received) else TWILIO_TAKEN,
+    lasting=always(TWILIO_BAD),
+    throttled=twilio_refusal(429, 20429, "Too Many Requests"),
+    refused_credentials=twilio_refusal(401, 20003, "Authenticate"),
+    probed=Reply(200, {"sid": SID, "status": "active"}),
+)
+
+# https://developer.vonage.com/en/api/sms
+
+
+def vonage_parts(*statuses: str) -> Reply:
+    return Reply(
+        200,
+        {
+            "message-count": str(len(statuses)),
+            "messages": [
+                {
+                    "to": "14155550000",
+                    "message-id": f"aaaaaaaa-bbbb-cccc-dddd-00000000000{number}",
+                    "status": status,
+                    "remaining-balance": "3.14",
+                    "message-price": "0.03",
+                    "network": "12345",
+                }
+                if status == "0"
+                else {"status": status, "error-text": "No."}
+                for number, status in enumerate(statuses)
+            ],
+        },
+    )
+
+
+VONAGE = Vendor(
+    name="vonage",
+    values={"api_key": "abcd1234", "api_secret": SECRET, "from": ("ACME",)},
+    taken=always(vonage_parts("0")),
+    refuses_one=lambda received: vonage_parts("6" if about_one(received) else "0"),
+    lasting=always(vonage_parts("6")),
+    throttled=vonage_parts("1"),
+    refused_credentials=vonage_parts("4"),
+    probed=Reply(200, {"value": 10.28, "autoReload": False}),
+)
+
+VENDORS = (SENDGRID, MAILGUN, POSTMARK, RESEND, SES, SNS, TWILIO, VONAGE)
