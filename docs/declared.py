@@ -1,6 +1,6 @@
 """Reference tables of what the code declares: settings, codes, metrics, providers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -10,10 +10,20 @@ from prometheus_client import CollectorRegistry
 from tidings.api.problems import Code
 from tidings.bootstrap.exposition import _QueueCollector
 from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.outcomes import OUTCOME_WORDS, Permanent
 from tidings.domain.provider import Field, Manifest
 from tidings.domain.reasons import Reason
 from tidings.metrics import Metrics
 from tidings.providers.catalogue import MANIFESTS
+from tidings.providers.mailgun import verdicts as mailgun
+from tidings.providers.postmark import verdicts as postmark
+from tidings.providers.refusals import GENERAL, Rule, Table
+from tidings.providers.resend import verdicts as resend
+from tidings.providers.sendgrid import verdicts as sendgrid
+from tidings.providers.ses import verdicts as ses
+from tidings.providers.sns import verdicts as sns
+from tidings.providers.twilio import verdicts as twilio
+from tidings.providers.vonage import verdicts as vonage
 from tidings.settings import Settings
 
 
@@ -36,11 +46,24 @@ def _entries(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]
     for name, found in schema["properties"].items():
         if "$ref" in found:
             sections.append((name, schema["$defs"][found["$ref"].rpartition("/")[2]]))
+        elif name == "limits":
+            sections.append(("limits.NAME", _resolved(schema["$defs"]["LimitSettings"], schema)))
         elif name != "accounts":
             yield name, found
     for section, inner in sections:
         for name, found in inner["properties"].items():
             yield f"{section}.{name}", found
+
+
+def _resolved(part: Any, schema: Mapping[str, Any]) -> Any:
+    """With the words of enumerations in the place of references to them."""
+    if isinstance(part, list):
+        return [_resolved(one, schema) for one in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return {**schema["$defs"][part["$ref"].rpartition("/")[2]], **part}
+    return {key: _resolved(one, schema) for key, one in part.items()}
 
 
 def _setting(name: str, schema: Mapping[str, Any]) -> Row:
@@ -127,7 +150,8 @@ def metrics() -> str:
 
 
 def providers() -> str:
-    return "\n".join(map(_provider, MANIFESTS.values()))
+    each = "\n".join(map(_provider, MANIFESTS.values()))
+    return f"{each}\n## Errors of vendors that are not in their tables\n\n{_rules(GENERAL)}\n"
 
 
 def _provider(manifest: Manifest) -> str:
@@ -139,13 +163,59 @@ def _provider(manifest: Manifest) -> str:
     ]
     if manifest.address_field:
         facts.append(("address when the recipient gives none", f"`{manifest.address_field}`"))
+    if manifest.features:
+        facts.append(("sends beside the bare message", ", ".join(manifest.features)))
     if manifest.docs_url:
         facts.append(("documentation", f"<{manifest.docs_url}>"))
     parts = [f"## `{manifest.name}`: {manifest.title}\n", table(("", ""), facts), ""]
     if manifest.fields:
         columns = ("field", "default", "allowed", "what it is")
         parts += [table(columns, map(_field, manifest.fields)), ""]
+    if manifest.name in _REFUSALS:
+        parts += [_refusals(_REFUSALS[manifest.name]), ""]
     return "\n".join(parts)
+
+
+_REFUSALS: Mapping[str, Table] = {
+    "mailgun": mailgun.TABLE,
+    "postmark": postmark.TABLE,
+    "resend": resend.TABLE,
+    "sendgrid": sendgrid.TABLE,
+    "ses": ses.TABLE,
+    "sns": sns.TABLE,
+    "twilio": twilio.TABLE,
+    "vonage": vonage.TABLE,
+}
+
+
+def _refusals(refusals: Table) -> str:
+    return f"Its errors (<{refusals.docs_url}>):\n\n{_rules(refusals.rules)}"
+
+
+def _rules(rules: Sequence[Rule]) -> str:
+    """What errors become; the first row that fits decides."""
+    rows = []
+    for one in rules:
+        known_by = [f"`{code}`" for code in sorted(one.codes)]
+        known_by += [f"HTTP {_ranges(sorted(one.statuses))}"] if one.statuses else []
+        known_by += ["its text"] if one.text else []
+        word = OUTCOME_WORDS[type(one.outcome)]
+        if isinstance(one.outcome, Permanent) and one.outcome.suppress:
+            word += ", address suppressed"
+        answer = ", ".join(known_by) or "anything else"
+        rows.append((prose(one.meaning), answer, word, f"`{one.outcome.reason}`"))
+    return table(("what the vendor says", "known by", "outcome", "reason"), rows)
+
+
+def _ranges(statuses: list[int]) -> str:
+    """Neighbours as one range: 300-405."""
+    groups: list[list[int]] = []
+    for status in statuses:
+        if groups and status == groups[-1][-1] + 1:
+            groups[-1].append(status)
+        else:
+            groups.append([status])
+    return ", ".join(f"{g[0]}-{g[-1]}" if len(g) > 1 else str(g[0]) for g in groups)
 
 
 def _field(field: Field) -> Row:

@@ -1,8 +1,7 @@
 """Reference tables of what one calls: the API's routes and roles, and the commands."""
 
 import importlib
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,9 +12,19 @@ from prometheus_client import CollectorRegistry
 from typer.main import get_command
 
 from tidings.api.app import create_app
-from tidings.api.authentication import ALLOWED, Permission
+from tidings.api.authentication import ALLOWED, Permission, Require
 from tidings.api.parts import Parts
-from tidings.api.routes import notifications, operations, outbox, templates, users
+from tidings.api.routes import (
+    accounts,
+    batches,
+    limits,
+    notifications,
+    operations,
+    outbox,
+    template_versions,
+    templates,
+    users,
+)
 from tidings.cli import app as command_line
 from tidings.cli.group import LazyGroup
 from tidings.metrics import Metrics
@@ -42,7 +51,7 @@ def routes() -> str:
         for path, methods in api.openapi()["paths"].items()
         for method, operation in methods.items()
     ]
-    order = ("/notifications", "/templates", "/users", "/outbox")
+    order = ("/notifications", "/batches", "/templates", "/users", "/outbox")
     rows.sort(key=lambda row: next((n for n, start in enumerate(order) if start in row[0]), 9))
     return table(("route", "what it does", "permission"), rows)
 
@@ -55,14 +64,23 @@ def _summary(operation: Mapping[str, Any]) -> str:
 def _permissions() -> dict[tuple[str, str], str]:
     """What a key must be allowed to. The two plain routes check it themselves."""
     found = {("post", f"/notifications/{name}"): str(Permission.SEND) for name in ("send", "bulk")}
-    for module in (notifications, templates, users, outbox, operations):
+    for module in (
+        notifications,
+        batches,
+        templates,
+        template_versions,
+        users,
+        outbox,
+        limits,
+        accounts,
+        operations,
+    ):
         for route in module.router.routes:
             if not isinstance(route, APIRoute):
                 continue
             for dependency in route.dependant.dependencies:
-                check = cast("Callable[..., object]", dependency.call)
-                permission = inspect.getclosurevars(check).nonlocals.get("permission")
-                if permission is not None:
+                if isinstance(dependency.call, Require):
+                    permission = str(dependency.call.permission)
                     found |= {
                         (method.lower(), route.path): permission for method in route.methods or ()
                     }
@@ -84,7 +102,7 @@ def _command(command: Any, name: str, level: int) -> str:
     usage = " ".join((name, *command.collect_usage_pieces(context)))
     parts = [f"{'#' * level} `{name}`\n"]
     parts += [f"{' '.join(one.split())}\n" for one in (command.help or "").split("\n\n")]
-    if inner:
+    if inner and not command.invoke_without_command:
         parts += [_command(one, f"{name} {word}", level + 1) for word, one in inner.items()]
         return "\n".join(parts)
     parts.append(f"```text\n{usage}\n```\n")
@@ -92,4 +110,5 @@ def _command(command: Any, name: str, level: int) -> str:
     rows = [(f"`{r[0]}`", r[1]) for r in records if r is not None and "--help" not in r[0]]
     if rows:
         parts.append(table(("", ""), rows) + "\n")
+    parts += [_command(one, f"{name} {word}", level + 1) for word, one in inner.items()]
     return "\n".join(parts)

@@ -9,11 +9,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
+import hypothesis
 import pytest
 
 from tests.support.system import System
 from tidings.store.embedded import EmbeddedServer
 from tidings.store.migrate import migrate
+
+# A slow machine is not a failed test.
+hypothesis.settings.register_profile("tidings", deadline=None)
+hypothesis.settings.load_profile("tidings")
 
 # A developer's own settings must not reach the tests.
 for name in [name for name in os.environ if name.startswith("TIDINGS_")]:

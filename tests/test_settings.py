@@ -269,3 +269,46 @@ def test_every_setting_has_a_default_and_a_line_of_documentation(name: str, fiel
     assert not field.is_required(), name
     assert field.description, name
     assert field.description.rstrip().endswith("."), name
+
+
+def test_rate_limits_are_read(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(
+        '[limits.gentle]\nrate = "3/h"\nscope = "recipient"\ncategory = "social"\nover = "skip"\n'
+        '[accounts.main]\nprovider = "webhook"\nrate = "0.5/s"\n'
+    )
+    monkeypatch.setenv("TIDINGS_LIMITS__GENTLE__RATE", "4/h")
+    gentle, main = load().rate_limits
+    assert (gentle.name, str(gentle.rate), gentle.scope, gentle.category, gentle.over) == (
+        *("gentle", "4/h", "recipient", "social"),
+        "skip",
+    )
+    assert (main.name, str(main.rate), main.scope, main.account, main.over) == (
+        *("accounts.main", "1 per 2 s", "account", "main"),
+        "wait",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ('[limits.a]\nrate = "3/x"\n', ["limits.a.rate", "'3/x'", '"3/h"']),
+        ("[limits.a]\nrate = 3\n", ["limits.a.rate", "got 3", '"3/h"']),
+        ('[limits.a]\nscope = "user"\n', ["limits.a.rate", "required"]),
+        ('[limits.a]\nrate = "3/h"\nscope = "all"\n', ["limits.a.scope", "'all'", "'recipient'"]),
+        ('[limits.a]\nrate = "3/h"\nover = "drop"\n', ["limits.a.over", "'drop'", "'skip'"]),
+        ('[limits.a]\nrate = "3/h"\nper = "user"\n', ["limits.a.per is not a setting"]),
+        (
+            '[limits.a]\nrate = "3/h"\naccount = "b"\n',
+            ["limits.a.account", "'b'", "there are none"],
+        ),
+        ('[limits."a:b"]\nrate = "3/h"\n', ["limits", "'a:b'", "allowed in a name"]),
+        ('[accounts.a]\nprovider = "webhook"\nrate = "fast"\n', ["accounts.a.rate", '"100/s"']),
+    ],
+)
+def test_a_wrong_limit_is_named_with_what_is_allowed(
+    write: Write, text: str, parts: list[str]
+) -> None:
+    write(text)
+    said = wrong()
+    for part in parts:
+        assert part in said

@@ -1,6 +1,6 @@
 """The metrics, by name; made once and handed to who counts."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _SECONDS = (
     0.001,
@@ -63,6 +63,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.rate_limited = Counter(
+            "tidings_rate_limited",
+            "Deliveries told to wait or skipped by a rate limit, each time that they asked.",
+            ["limit", "over"],
+            registry=registry,
+        )
         self.rescues = Counter(
             "tidings_rescues", "Deliveries taken over from a worker that died.", registry=registry
         )
@@ -75,5 +81,18 @@ class Metrics:
             "tidings_unknown_outcomes",
             "Calls of which it is not known what they did.",
             ["channel"],
+            registry=registry,
+        )
+        self.account_state = Gauge(
+            "tidings_account_state",
+            "1 for the state of each account's breaker, 0 for the others.",
+            ["account", "state"],
+            multiprocess_mode="livemostrecent",
+            registry=registry,
+        )
+        self.account_changes = Counter(
+            "tidings_account_changes",
+            "Changes of accounts' breakers, by the state they came to and why.",
+            ["account", "state", "reason"],
             registry=registry,
         )

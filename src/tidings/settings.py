@@ -20,9 +20,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     SecretStr,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -35,6 +37,7 @@ from pydantic_settings import (
 )
 
 from tidings.domain.channels import Channel
+from tidings.domain.limits import Limit, Over, Rate, Scope
 from tidings.domain.priorities import PriorityWord
 
 
@@ -177,7 +180,9 @@ class BreakerChanges(Section):
 
 class BreakerSettings(Section):
     enabled: bool = True
-    """Hold an account back while it fails. Each of these can differ by account, as `[accounts.NAME.breaker]`."""
+    """Hold an account back while it fails. Each of these can differ by account, as `[accounts.NAME.breaker]`.
+    Webhooks, the in-app feed and the outbox have one only where theirs says `enabled = true`: one receiver that
+    fails says nothing about the others."""
     window: Annotated[int, Field(ge=2, le=300)] = 10
     """Seconds over which calls are counted."""
     failure_rate: Annotated[float, Field(gt=0, le=1)] = 0.2
@@ -213,6 +218,37 @@ class RetentionSettings(Section):
     """Seconds for which an Idempotency-Key is remembered."""
 
 
+def _rate(value: object) -> Rate:
+    return value if isinstance(value, Rate) else Rate.parse(str(value))
+
+
+RateText = Annotated[
+    Rate, BeforeValidator(_rate), PlainSerializer(str), WithJsonSchema({"type": "string"})
+]
+
+
+class LimitSettings(Section):
+    """At most so many calls to providers in any stretch of time, over all workers."""
+
+    rate: RateText
+    """How many in which time, as "100/s", "0.5/s", "3/h" or "500 per 10 s"."""
+    scope: Scope = Scope.GLOBAL
+    """What is counted together: everything, or each account, channel, category, template, recipient (address), user
+    or api_key by itself."""
+    over: Over = "wait"
+    """What becomes of a delivery beyond the limit: wait, or skip."""
+    account: str | None = None
+    """Only for deliveries over this account."""
+    channel: Channel | None = None
+    """Only for deliveries over this channel."""
+    category: str | None = None
+    """Only for notifications of this category."""
+    template: str | None = None
+    """Only for notifications with this template."""
+    api_key: str | None = None
+    """Only for what was sent with the API key of this name."""
+
+
 class AccountSettings(BaseModel):
     """A provider account; beside these, the fields of its provider's manifest."""
 
@@ -227,6 +263,7 @@ class AccountSettings(BaseModel):
     categories: Texts = ()
     countries: Annotated[Texts, AfterValidator(_countries)] = ()
     sender_domains: Texts = ()
+    rate: RateText | None = None
     retry: RetryChanges = RetryChanges()
     breaker: BreakerChanges = BreakerChanges()
 
@@ -289,6 +326,16 @@ class Settings(BaseSettings):
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
     """Provider accounts by name, as `[accounts.NAME]` with `provider = "…"` and its fields."""
 
+    limits: dict[str, LimitSettings] = Field(default_factory=dict)
+    """Rate limits by name, as `[limits.NAME]` with `rate = "3/h"` and what it holds for."""
+
+    @field_validator("limits")
+    @classmethod
+    def _are_names(cls, value: dict[str, LimitSettings]) -> dict[str, LimitSettings]:
+        if wrong := [name for name in value if not re.fullmatch("[a-z0-9_-]{1,60}", name)]:
+            raise ValueError(f"allowed in a name are a to z, 0 to 9, - and _: {wrong[0]!r}")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _is_a_database_url(cls, value: SecretStr | None) -> SecretStr | None:
@@ -310,6 +357,30 @@ class Settings(BaseSettings):
                     f"worker.lease ({self.worker.lease:g} s)"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _limits_name_accounts(self) -> "Settings":
+        for name, limit in self.limits.items():
+            if limit.account is not None and limit.account not in self.accounts:
+                raise ValueError(
+                    f"limits.{name}.account: got {limit.account!r}; allowed are "
+                    f"{', '.join(sorted(self.accounts)) or 'accounts, of which there are none'}"
+                )
+        return self
+
+    @property
+    def rate_limits(self) -> tuple[Limit, ...]:
+        """Those of `limits`, and those that accounts have."""
+        named = [
+            Limit(name=name, **{field: getattr(one, field) for field in LimitSettings.model_fields})
+            for name, one in self.limits.items()
+        ]
+        of_accounts = [
+            Limit(f"accounts.{name}", one.rate, Scope.ACCOUNT, account=name)
+            for name, one in self.accounts.items()
+            if one.rate is not None
+        ]
+        return (*named, *of_accounts)
 
     @property
     def development(self) -> bool:
@@ -394,7 +465,7 @@ def _refuse_unknown_variables() -> None:
 
 def _has_levels(name: str) -> bool:
     field = Settings.model_fields.get(name)
-    return name == "accounts" or (
+    return name in {"accounts", "limits"} or (
         field is not None
         and isinstance(field.annotation, type)
         and issubclass(field.annotation, Section)

@@ -7,6 +7,7 @@ at once.
 
 import asyncio
 import contextlib
+import errno
 import multiprocessing
 import os
 import shutil
@@ -33,6 +34,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _FIRST_WAIT, _LONGEST_WAIT, _HEALTHY_AFTER = 0.2, 10.0, 10.0
 
 
+# No memory, process number or file descriptor at the moment.
+_PASSING = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+
 _forks = multiprocessing.get_context("forkserver")
 
 Nursed = Callable[[Connection, tuple[str, ...]], None]
@@ -53,9 +57,10 @@ class _Child:
             began = asyncio.get_running_loop().time()
             try:
                 status = await self._live(stop)
-            except OSError as error:
-                # No memory or no process number at the moment: that passes, and the others go on.
-                log.error("process.not_started", child=self.name, error=error.strerror)  # noqa: TRY400
+            except (OSError, EOFError) as error:
+                # No memory or no process number at the moment, for us or for the process that forks, which
+                # dies of it and is started anew: that passes, and the others go on.
+                log.error("process.not_started", child=self.name, error=_said(error))  # noqa: TRY400
                 status = None
             if stop.is_set():
                 return
@@ -94,6 +99,10 @@ class _Child:
             await ended
 
 
+def _said(error: OSError | EOFError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+
+
 @contextlib.asynccontextmanager
 async def _end_of(process: ForkServerProcess) -> "AsyncIterator[asyncio.Future[None]]":
     """Done when the process has ended."""
@@ -125,14 +134,34 @@ async def serve(settings: Settings, nursery: str, nursed: Nursed) -> int:
             _forks.set_forkserver_preload([nursery])
             forkserver.ensure_running()  # it imports while the schema is looked at
             # In a process of its own: the migration tool is large, and needed only now.
-            migration = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tidings", "migrate", "--quiet"
-            )
-            if status := await migration.wait():
+            status = await _migrate(stop)
+            if stop.is_set():
+                return 0
+            if status:
                 log.error("migration.failed", status=status)
                 return status
             await asyncio.gather(*(child.run(stop) for child in _children(settings, nursed)))
     log.info("stopped")
+    return 0
+
+
+async def _migrate(stop: asyncio.Event) -> int:
+    """Its exit status; 0 too when `stop` was set before it could begin."""
+    wait = _FIRST_WAIT
+    while not stop.is_set():
+        try:
+            migration = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tidings", "migrate", "--quiet"
+            )
+        except OSError as error:
+            if error.errno not in _PASSING:
+                raise
+            log.error("process.not_started", child="migrate", error=error.strerror)  # noqa: TRY400 - it passes
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
+        else:
+            return await migration.wait()
     return 0
 
 

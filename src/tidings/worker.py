@@ -1,43 +1,49 @@
 """The process that runs delivery and upkeep."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+import asyncpg
 import structlog
 
 from tidings.delivery.accounts import Accounts
+from tidings.delivery.health import Health
 from tidings.delivery.pump import Pump
-from tidings.queue.postgres import WAKE_CHANNEL
 from tidings.settings import RetentionSettings
-from tidings.store import idempotency, outbox, upkeep
-from tidings.store.database import UNAVAILABLE, Pool, borrow
-from tidings.store.listener import Listener
+from tidings.store import batch_sweeps, batches, idempotency, limits, once, outbox, upkeep
+from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
+from tidings.store.listener import Hear, Listener
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _UPKEEP_EVERY = 60.0  # seconds
 
+Task = Callable[[Connection], Awaitable[object]]
+
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A pump with what it needs around it. reserve: it is not woken for each notification, but looks now
-    and then, and works on for as long as it finds more than it can carry: a second process costs nothing
-    while one is enough, and doubles the rate when there is a backlog."""
+    """A pump with what it needs around it. hears: what is done with each notification, by channel."""
 
     pump: Pump
     accounts: Accounts
+    health: Health
     pool: Pool
     dsn: str
     retention: RetentionSettings
-    reserve: bool = False
+    hears: Mapping[str, Hear]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish what is under way."""
-        heard = {} if self.reserve else {WAKE_CHANNEL: self.pump.wake}
-        listener = Listener(self.dsn, heard)
+        listener = Listener(self.dsn, self.hears)
         try:
             async with asyncio.TaskGroup() as tasks:
-                beside = [tasks.create_task(listener.run()), tasks.create_task(self._upkeep())]
+                beside = [
+                    tasks.create_task(listener.run()),
+                    tasks.create_task(self.health.run()),
+                    tasks.create_task(self._upkeep()),
+                ]
                 stopping = tasks.create_task(self._stop_when(stop))
                 log.info("worker.started")
                 await self.pump.run()
@@ -56,11 +62,28 @@ class Worker:
     async def _upkeep(self) -> None:
         """What needs doing now and then; every worker does it, and it does not matter who is first."""
         while True:
-            try:
-                async with borrow(self.pool) as connection:
-                    await upkeep.ensure_partitions(connection)
-                    await idempotency.forget(connection, self.retention.idempotency)
-                    await outbox.trim(connection, self.retention.outbox)
-            except UNAVAILABLE as error:
-                log.warning("database.unavailable", doing="upkeep", error=type(error).__name__)
+            for doing, task in self._tasks().items():
+                await self._do(doing, task)
             await asyncio.sleep(_UPKEEP_EVERY)
+
+    def _tasks(self) -> Mapping[str, Task]:
+        keep = self.retention
+        return {
+            "partitions": upkeep.ensure_partitions,
+            "idempotency_keys": lambda connection: idempotency.forget(connection, keep.idempotency),
+            "stream_keys": lambda connection: batches.forget_keys(connection, keep.idempotency),
+            "once": once.forget,
+            "limits": limits.forget,
+            "batch_sweeps": batch_sweeps.finish,
+            "outbox": lambda connection: outbox.trim(connection, keep.outbox),
+        }
+
+    async def _do(self, doing: str, task: Task) -> None:
+        """Each by itself: one that fails keeps none of the others, nor the next round, from being done."""
+        try:
+            async with borrow(self.pool) as connection:
+                await task(connection)
+        except UNAVAILABLE as error:
+            log.warning("database.unavailable", doing=doing, error=type(error).__name__)
+        except asyncpg.PostgresError as error:
+            log.error("upkeep.failed", doing=doing, error=type(error).__name__)  # noqa: TRY400 - the text may show data

@@ -1,15 +1,20 @@
 """Cancelling: what has not begun is stopped, and nothing else is touched."""
 
 import asyncio
+from typing import TypeAlias
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from tests.api.problem import assert_problem
 from tests.support.system import System
 from tidings.api.problems import Code
+from tidings.store import deliveries
 
 pytestmark = pytest.mark.anyio
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 LATER = "2100-01-01T00:00:00Z"
 
@@ -83,3 +88,94 @@ async def test_racing_the_worker_ends_one_way_or_the_other(busy: System) -> None
         assert status["status"] == ("cancelled" if answer.status == 200 else "delivered")
     feed = (await busy.call("GET", "/users/race/inbox?limit=200")).body["entries"]
     assert len(feed) == sum(1 for answer in answers if answer.status == 409)
+
+
+async def _fallback(quiet: System) -> tuple[UUID, list[UUID]]:
+    """A notification with two channels, one after the other; its deliveries."""
+    sent = await quiet.send(
+        {"email": "ann@example.com", "phone": "+15551234567"},
+        routing="fallback",
+        channel_preferences=["email", "sms"],
+    )
+    status = await quiet.status(sent)
+    return UUID(sent), [UUID(one["delivery_id"]) for one in status["deliveries"]]
+
+
+async def _fail_first(connection: Connection, first: UUID) -> None:
+    """The first channel's call has failed, as settling writes it."""
+    await connection.execute("DELETE FROM queue WHERE delivery_id = $1", first)
+    await connection.execute(
+        "UPDATE deliveries SET status = 'failed', reason = 'provider_rejected' WHERE id = $1", first
+    )
+
+
+async def _blocked(connection: Connection) -> None:
+    """Until somebody waits for this connection's transaction."""
+    async with asyncio.timeout(20):
+        while not await connection.fetchval(
+            """SELECT EXISTS (SELECT FROM pg_stat_activity
+                 WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)))"""
+        ):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_fallback_let_go_while_it_is_cancelled(quiet: System) -> None:
+    """Settling comes first: the cancelling waits for it, and takes the next channel off the queue."""
+    notification_id, (first, second) = await _fallback(quiet)
+    settling = await asyncpg.connect(quiet.dsn)
+    try:
+        async with settling.transaction():
+            await _fail_first(settling, first)
+            (released,) = await deliveries.release_fallbacks(settling, [notification_id])
+            assert released.delivery_id == second
+            await settling.execute(
+                "INSERT INTO queue (delivery_id, notification_id, priority, due_at) VALUES ($1, $2, 2, now())",
+                second,
+                notification_id,
+            )
+            cancelling = asyncio.create_task(
+                quiet.call("POST", f"/notifications/{notification_id}/cancel")
+            )
+            await _blocked(settling)
+        answer = await cancelling
+    finally:
+        await settling.close()
+    assert (answer.status, answer.body["cancelled"]) == (200, [str(second)])
+    status = await quiet.status(str(notification_id))
+    assert [one["status"] for one in status["deliveries"]] == ["failed", "cancelled"]
+
+
+async def test_a_fallback_cancelled_while_it_is_let_go(quiet: System) -> None:
+    """Cancelling comes first: settling waits for it, and then lets nothing go."""
+    notification_id, (first, second) = await _fallback(quiet)
+    settling, cancelling = await asyncpg.connect(quiet.dsn), await asyncpg.connect(quiet.dsn)
+    try:
+        await settling.execute("UPDATE queue SET started_at = now() WHERE delivery_id = $1", first)
+        async with settling.transaction():
+            await _fail_first(settling, first)
+            async with cancelling.transaction():
+                assert await deliveries.cancel(cancelling, notification_id, [], []) == [second]
+                releasing = asyncio.create_task(
+                    deliveries.release_fallbacks(settling, [notification_id])
+                )
+                await _blocked(cancelling)
+                assert await deliveries.withdraw_released(cancelling, notification_id) == []
+            assert await releasing == []
+    finally:
+        await settling.close()
+        await cancelling.close()
+
+
+async def test_content_that_does_not_open_is_cancelled_listed_and_followed(quiet: System) -> None:
+    """As with a ring that lacks the key which sealed it."""
+    notification_id = await quiet.send({"user_id": "closed"})
+    connection = await asyncpg.connect(quiet.dsn)
+    await connection.execute(
+        "UPDATE notifications SET sealed = '\\x00' WHERE id = $1", UUID(notification_id)
+    )
+    await connection.close()
+    assert (await quiet.status(notification_id))["status"] == "pending"
+    listed = await quiet.call("GET", "/notifications?user_id=closed")
+    assert [one["notification_id"] for one in listed.body["notifications"]] == [notification_id]
+    cancelled = await quiet.call("POST", f"/notifications/{notification_id}/cancel")
+    assert cancelled.status == 200

@@ -33,11 +33,29 @@ ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("GET", "/notifications"): READERS,
     ("GET", "/notifications/{notification_id}/status"): READERS,
     ("POST", "/notifications/{notification_id}/cancel"): SENDERS,
+    ("GET", "/limits"): READERS,
+    ("GET", "/accounts"): READERS,
+    ("GET", "/accounts/events"): READERS,
+    ("POST", "/accounts/{name}/reset"): {Role.ADMIN},
+    ("POST", "/batches"): SENDERS,
+    ("GET", "/batches"): READERS,
+    ("GET", "/batches/{batch_id}"): READERS,
+    ("POST", "/batches/{batch_id}/seal"): SENDERS,
+    ("POST", "/batches/{batch_id}/pause"): SENDERS,
+    ("POST", "/batches/{batch_id}/resume"): SENDERS,
+    ("POST", "/batches/{batch_id}/cancel"): SENDERS,
+    ("POST", "/batches/{batch_id}/retry"): SENDERS,
     ("GET", "/templates"): READERS,
     ("POST", "/templates"): EDITORS,
     ("GET", "/templates/{template_id}"): READERS,
     ("PUT", "/templates/{template_id}"): EDITORS,
     ("POST", "/templates/{template_id}/preview"): READERS,
+    ("GET", "/templates/{template_id}/versions"): READERS,
+    ("GET", "/templates/{template_id}/diff"): READERS,
+    ("GET", "/templates/{template_id}/translations"): READERS,
+    ("POST", "/templates/{template_id}/publish"): EDITORS,
+    ("POST", "/templates/{template_id}/archive"): EDITORS,
+    ("POST", "/templates/{template_id}/restore"): EDITORS,
     ("GET", "/users/{user_id}/preferences"): READERS,
     ("PUT", "/users/{user_id}/preferences"): SENDERS,
     ("GET", "/users/{user_id}/inbox"): READERS,
@@ -45,6 +63,11 @@ ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("POST", "/users/{user_id}/inbox/read"): SENDERS,
     ("POST", "/users/{user_id}/inbox/{entry_id}/read"): SENDERS,
     ("GET", "/outbox"): EDITORS,
+    ("POST", "/schedules"): SENDERS,
+    ("GET", "/schedules"): READERS,
+    ("GET", "/schedules/{schedule_id}"): READERS,
+    ("PATCH", "/schedules/{schedule_id}"): SENDERS,
+    ("DELETE", "/schedules/{schedule_id}"): SENDERS,
 }
 OPEN = {
     *("/health/live", "/health/ready", "/metrics"),
@@ -53,9 +76,12 @@ OPEN = {
 ASSETS = {"/static-offline-docs"}  # what /docs is shown with, from its package
 IDS = {
     "notification_id": "01890000-0000-7000-8000-000000000000",
+    "batch_id": "01890000-0000-7000-8000-000000000000",
+    "schedule_id": "01890000-0000-7000-8000-000000000000",
     "entry_id": "01890000-0000-7000-8000-000000000000",
     "template_id": "nope",
     "user_id": "ann",
+    "name": "nope",
 }
 
 
@@ -72,6 +98,8 @@ def routes_of_the_app() -> set[tuple[str, str]]:
         providers={},
         exposition=nothing,
         ready=nothing,
+        sweep=nothing,
+        schedules_changed=nothing,
     )
     return set(_walk(create_app(parts).routes))
 
@@ -101,9 +129,11 @@ async def test_roles(quiet: System, rows: Rows, method: str, template: str) -> N
         else:
             assert_problem(answer, Code.FORBIDDEN)
             assert role in answer.body["detail"]
-    # {} is not valid for anything that stores, except for preferences, which it empties.
+    # {} is not valid for anything that stores, except for preferences, which it empties, and for batches,
+    # which it opens.
     after = await rows()
-    assert {**after, "preferences": 0} == {**before, "preferences": 0}
+    apart = {"preferences": 0, "batches": 0}
+    assert {**after, **apart} == {**before, **apart}
 
 
 @pytest.mark.parametrize(("method", "template"), ALLOWED)

@@ -146,12 +146,13 @@ async def test_preview(quiet: System, rows: Rows) -> None:
     assert (answer.body["template_id"], answer.body["version"]) == ("note", 1)
     assert answer.body["errors"] == {}
     rendered = answer.body["rendered"]
-    assert rendered["email"] == {
+    expected = {
         "subject": "Hello <Ann>",
         "text": "Dear <Ann>",
         "html": "<p>&lt;Ann&gt;</p>",
         "reply_to": None,
     }
+    assert rendered["email"] | expected == rendered["email"]
     assert rendered["webhook"] == {"type": "note.sent", "payload": {"name": "<Ann>"}}
     assert await rows() == before
 
@@ -286,3 +287,145 @@ async def test_on_unknown_of_the_template_and_of_the_send(quiet: System) -> None
         )
         assert stored == expected
     await connection.close()
+
+
+LANGUAGES: dict[str, Any] = {
+    "de": {"email": {"subject": "Hallo", "html": "<p>{{ price | money('EUR') }}</p>"}},
+    "ar": {"email": {"subject": "مرحبا", "html": "<html><body>س</body></html>"}},
+}
+MANY: dict[str, Any] = {
+    "content": {
+        "email": {"subject": "Hello", "html": "<p>{{ price | money('EUR') }}</p>"},
+        "sms": {"body": "Hello"},
+    },
+    "locale": "en",
+    "locales": LANGUAGES,
+}
+
+
+async def test_each_recipient_reads_the_nearest_language(quiet: System) -> None:
+    assert (await quiet.call("POST", "/templates", {"id": "many", **MANY})).status == 201
+    expected = {
+        "de-AT": ("Hallo", '<div lang="de" dir="ltr"><p>€\xa09,50</p></div>'),
+        "de": ("Hallo", '<div lang="de" dir="ltr"><p>9,50\xa0€</p></div>'),
+        "ar-EG": ("مرحبا", '<html lang="ar" dir="rtl"><body>س</body></html>'),
+        "fr": ("Hello", '<div lang="en" dir="ltr"><p>€9.50</p></div>'),
+    }
+    for locale, (subject, html) in expected.items():
+        body = {"data": {"price": 9.5}, "recipient": {"locale": locale}}
+        answer = await quiet.call("POST", "/templates/many/preview", body)
+        email = answer.body["rendered"]["email"]
+        assert (email["subject"], email["html"]) == (subject, html)
+        assert answer.body["rendered"]["sms"]["body"] == "Hello"
+        assert answer.body["sms"] == {"encoding": "gsm7", "units": 5, "parts": 1}
+
+
+async def test_missing_translations_are_listed(quiet: System) -> None:
+    body = {"id": "missing", **MANY, "locales": {**LANGUAGES, "de-AT": {"sms": {"body": "Servus"}}}}
+    assert (await quiet.call("POST", "/templates", body)).status == 201
+    answer = await quiet.call("GET", "/templates/missing/translations", role=Role.VIEWER)
+    assert answer.body == {
+        "id": "missing",
+        "version": 1,
+        "locale": "en",
+        "missing": {"ar": ["sms.body"], "de": ["sms.body"], "de-AT": []},
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "path", "where"),
+    [
+        ({"de": {"sms": {"body": "a\nb {{ x|nofilter }}"}}}, "locales.de.sms.body", (2, 8)),
+        ({"DE_at": {"sms": {"body": "{% if %}"}}}, "locales.de-AT.sms.body", (1, 1)),
+        (
+            {"de": {"email": {"subject": "s", "html": "<p>{{ x|nofilter }}"}}},
+            "locales.de.email.html",
+            (1, 9),
+        ),
+    ],
+)
+async def test_a_mistake_in_a_language_is_told_with_its_place(
+    quiet: System, rows: Rows, more: dict[str, Any], path: str, where: tuple[int, int]
+) -> None:
+    before = await rows()
+    answer = await quiet.call("POST", "/templates", {"id": "wrong", **MANY, "locales": more})
+    assert_problem(answer, Code.INVALID_TEMPLATE, path)
+    (error,) = answer.body["errors"]
+    assert (error["line"], error["column"]) == where
+    assert (error["channel"], error["locale"]) == (path.split(".")[2], path.split(".")[1])
+    assert await rows() == before
+
+
+@pytest.mark.parametrize(
+    "locales",
+    [{"german": MANY["content"]}, {"de": {"chat": {"body": "x"}}}, {"de": {}}, {"de": None}],
+)
+async def test_languages_that_are_none(quiet: System, rows: Rows, locales: dict[str, Any]) -> None:
+    before = await rows()
+    answer = await quiet.call("POST", "/templates", {"id": "wrong", **MANY, "locales": locales})
+    assert_problem(answer, Code.INVALID_REQUEST)
+    assert await rows() == before
+
+
+async def test_drafts_are_used_when_they_are_published(system: System) -> None:
+    async def used() -> str:
+        preview = await system.call("POST", "/templates/note/preview", {})
+        text: str = preview.body["rendered"]["email"]["text"]
+        return text
+
+    await system.template(content("one"))
+    draft = await system.call("PUT", "/templates/note", {"content": content("two"), "draft": True})
+    assert (draft.body["version"], draft.body["published_at"]) == (2, None)
+    assert (await used(), await _version_used(system)) == ("one", 1)
+    published = await system.call("POST", "/templates/note/publish", {"version": 2})
+    assert published.body["published_at"] is not None
+    assert (await used(), await _version_used(system)) == ("two", 2)
+    await system.call("POST", "/templates/note/publish", {"version": 1})
+    assert (await used(), await _version_used(system)) == ("one", 1)
+    third = await system.call("PUT", "/templates/note", {"content": content("three")})
+    assert (third.body["version"], await _version_used(system)) == (3, 3)
+    answer = await system.call("GET", "/templates/note/versions")
+    assert (answer.body["current_version"], answer.body["latest_version"]) == (3, 3)
+    assert [one["version"] for one in answer.body["versions"]] == [3, 2, 1]
+    missing = await system.call("POST", "/templates/note/publish", {"version": 4})
+    assert_problem(missing, Code.NOT_FOUND)
+
+
+async def test_a_template_with_only_a_draft_sends_nothing(system: System) -> None:
+    body = {"id": "note", "content": content("one"), "draft": True}
+    assert (await system.call("POST", "/templates", body)).status == 201
+    send = {"template_id": "note", "recipient": {"email": "ann@example.com"}}
+    assert_problem(await system.call("POST", "/notifications/send", send), Code.UNKNOWN_TEMPLATE)
+    listed = (await system.call("GET", "/templates")).body["templates"]
+    assert [(one["id"], one["published_at"]) for one in listed] == [("note", None)]
+    await system.call("POST", "/templates/note/publish", {"version": 1})
+    assert (await system.call("POST", "/notifications/send", send)).status == 202
+
+
+async def test_what_is_archived_takes_nothing_new(system: System) -> None:
+    await system.template(content("one"))
+    archived = await system.call("POST", "/templates/note/archive")
+    assert archived.body["archived_at"] is not None
+    send = {"template_id": "note", "recipient": {"email": "ann@example.com"}}
+    assert_problem(await system.call("POST", "/notifications/send", send), Code.UNKNOWN_TEMPLATE)
+    assert (await system.call("GET", "/templates")).body["templates"] == []
+    listed = (await system.call("GET", "/templates?archived=true")).body["templates"]
+    assert [one["id"] for one in listed] == ["note"]
+    restored = await system.call("POST", "/templates/note/restore")
+    assert restored.body["archived_at"] is None
+    assert (await system.call("POST", "/notifications/send", send)).status == 202
+
+
+async def test_what_differs_between_versions(quiet: System) -> None:
+    await quiet.template(content("same\nold"), "diffed")
+    body = {**MANY, "content": content("same\nnew"), "locales": {}, "category": "billing"}
+    await quiet.call("PUT", "/templates/diffed", body)
+    answer = await quiet.call("GET", "/templates/diffed/diff?before=1&after=2")
+    found = {one["path"]: one for one in answer.body["changes"]}
+    assert set(found) == {"category", "content.email.text", "locale"}
+    assert found["category"]["after"] == "billing"
+    assert (
+        found["content.email.text"]["diff"] == "--- v1\n+++ v2\n@@ -1,2 +1,2 @@\n same\n-old\n+new"
+    )
+    assert (await quiet.call("GET", "/templates/diffed/diff")).body["changes"] == []
+    assert_problem(await quiet.call("GET", "/templates/none/diff"), Code.NOT_FOUND)

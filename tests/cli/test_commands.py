@@ -67,7 +67,7 @@ def test_the_list_of_commands_loads_no_command() -> None:
 
 def test_the_list_names_every_command(alone: Cli) -> None:
     help_text = alone("--help").out
-    assert len(COMMANDS) == 14
+    assert len(COMMANDS) == 17
     for name, lazy in COMMANDS.items():
         assert f" {name} " in help_text
         assert lazy.help in help_text

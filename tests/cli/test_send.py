@@ -18,11 +18,10 @@ def send(tidings: Cli, *arguments: str) -> str:
     return notification_id
 
 
-def followed(tidings: Cli, notification_id: str) -> Any:
-    """The status when every delivery has ended."""
-    return tidings("status", notification_id, "--follow", "--interval", "0.1", "--json").documents[
-        -1
-    ]
+def followed(tidings: Cli, notification_id: str, *, exit_status: int = 0) -> Any:
+    """The status when every delivery has ended; the command's exit status tells whether it reached somebody."""
+    follow = ("status", notification_id, "--follow", "--interval", "0.1", "--json")
+    return tidings(*follow, status=exit_status).documents[-1]
 
 
 def test_what_is_sent_arrives(tidings: Cli, note: str) -> None:
@@ -117,7 +116,7 @@ def test_status_of_what_is_not_there(tidings: Cli) -> None:
 
 def test_a_missing_variable_is_explained(tidings: Cli, note: str) -> None:
     ended = tidings("send", "-t", "note", "--to", "ada@example.com", "--json")
-    status = followed(tidings, ended.document["notification_id"])
+    status = followed(tidings, ended.document["notification_id"], exit_status=1)
     assert status["status"] == "failed"
     shown = tidings("status", status["notification_id"]).out
     assert "The template uses a variable that the data does not hold." in shown
@@ -147,7 +146,7 @@ def test_cancel(tidings: Cli, note: str) -> None:
     assert tidings("cancel", notification_id).out == "Cancelled 1 delivery.\n"
     again = tidings("cancel", notification_id, status=1)
     assert "Every delivery has ended" in again.err
-    assert followed(tidings, notification_id)["status"] == "cancelled"
+    assert followed(tidings, notification_id, exit_status=1)["status"] == "cancelled"
 
 
 def test_outbox_lists_and_shows(tidings: Cli, note: str) -> None:

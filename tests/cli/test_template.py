@@ -4,11 +4,12 @@ import json
 import tempfile
 import tomllib
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.cli.conftest import Cli, write_template
@@ -182,6 +183,7 @@ TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60) | st.text(
 )
 
 
+@example({"body": '\n"""'})
 @given(st.dictionaries(st.sampled_from(["title", "body", "url"]), TEXT))
 def test_toml_reads_back_as_it_was(values: dict[str, str]) -> None:
     assert tomllib.loads(toml_text.dump(values)) == values
@@ -219,6 +221,37 @@ def test_a_folder_reads_back_as_it_was_written(
         template_folder.write(folder, template)
         assert template_folder.read(folder) == template
         assert json.dumps(template.document())
+
+
+@given(CONTENT, CONTENT, CONTENT)
+def test_a_folder_keeps_languages(
+    before: dict[str, Any], content: dict[str, Any], translated: dict[str, Any]
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory) / "template"
+        old = Template("template", "old", "x", "hold", {}, locales={"fr": before, "de": before})
+        template_folder.write(folder, old)
+        locales = {"de": translated, "zh-Hant": content}
+        template = Template("template", "n", "x", "hold", content, 60, "en", locales)
+        template_folder.write(folder, template)
+        given_ = {tag: one for tag, one in locales.items() if one}
+        assert template_folder.read(folder) == replace(template, locales=given_)
+
+
+def test_languages_are_pushed_pulled_and_blamed(tidings: Cli, folder: Path, tmp_path: Path) -> None:
+    (folder / "template.toml").write_text('locale = "en"\ndeduplicate_seconds = 60\n')
+    write_template(folder / "de_at", {"sms.txt": "Servus {{ name }}\n"})
+
+    def push() -> str:
+        result: str = tidings("template", "push", folder, "--json").document["result"]
+        return result
+
+    assert [push(), push()] == ["created", "unchanged"]
+    tidings("template", "pull", tmp_path / "pulled", folder.name)
+    assert template_folder.read(tmp_path / "pulled" / folder.name) == template_folder.read(folder)
+    (folder / "de_at" / "sms.txt").write_text("a\n{{ name|nofilter }}\n")
+    ended = tidings("template", "push", folder, status=1)
+    assert f"{folder}/de_at/sms.txt:2: No filter named 'nofilter'" in ended.err
 
 
 def test_a_text_loses_only_its_last_line_feed(tmp_path: Path) -> None:

@@ -24,7 +24,10 @@ def free_port() -> int:
         return port
 
 
-async def start_api(dsn: str, directory: Path, port: int) -> asyncio.subprocess.Process:
+async def start_api(
+    dsn: str, directory: Path, port: int, nth: int = 1
+) -> asyncio.subprocess.Process:
+    """Kills itself after its nth commit."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TIDINGS_")}
     environment = {
         **kept,
@@ -36,7 +39,7 @@ async def start_api(dsn: str, directory: Path, port: int) -> asyncio.subprocess.
     }
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tests.crash.process", "api", "accepted", "1"),
+        *("-m", "tests.crash.process", "api", "accepted", str(nth)),
         env=environment,
         cwd=Path(__file__).parents[2],
     )
@@ -56,7 +59,7 @@ async def test_killed_after_the_commit(
         port = free_port()
         doomed = await start_api(dsn, tmp_path, port)
         call = system.client.post(f"http://127.0.0.1:{port}/notifications/send")
-        await _until_listening(port)
+        await until_listening(port)
         with pytest.raises(PyreqwestError):
             await call.bearer_auth(system.keys[Role.SENDER]).body_json(request).build().send()
         assert await asyncio.wait_for(doomed.wait(), 10) == -signal.SIGKILL
@@ -70,7 +73,7 @@ async def test_killed_after_the_commit(
         assert (await system.settled(str(stored)))["status"] == "delivered"
 
 
-async def _until_listening(port: int) -> None:
+async def until_listening(port: int) -> None:
     async with asyncio.timeout(20):
         while True:
             try:

@@ -75,7 +75,7 @@ def test_never_beyond_the_limits(
     )
     if isinstance(decision, Retry):
         assert isinstance(outcome, Transient | Unknown)
-        assert attempt < policy.attempts
+        assert attempt < policy.attempts or decision.free
         assert now <= decision.at <= START + timedelta(seconds=policy.total)
         assert decision.reason is outcome.reason
     else:
@@ -145,3 +145,25 @@ def test_the_last_attempt_says_why(outcome: Outcome, status: DeliveryStatus) -> 
 def test_a_wait_longer_than_what_is_left_ends_it() -> None:
     outcome = Transient(Reason.PROVIDER_THROTTLED, retry_after=90_000)
     assert settled(outcome).reason is Reason.TIME_EXHAUSTED
+
+
+@given(policies, st.integers(0, 2_000), jitters, st.none() | st.floats(0, 60))
+def test_being_too_early_burns_no_attempt_and_is_not_repeated_to_no_end(
+    policy: RetryPolicy, deferred: int, jitter: float, asked: float | None
+) -> None:
+    outcome = Transient(Reason.PROVIDER_THROTTLED, retry_after=asked)
+    decision = decide(
+        policy,
+        outcome,
+        attempt=policy.attempts,
+        deferred=deferred,
+        started_at=START,
+        now=START,
+        jitter=jitter,
+    )
+    if isinstance(decision, Retry):
+        assert decision.free
+        assert deferred < 1_000
+        wait = (decision.at - START).total_seconds()
+        expected = (asked or 0) + backoff(policy, deferred + 1, jitter)
+        assert wait == pytest.approx(expected, abs=1e-5), "it slows down"

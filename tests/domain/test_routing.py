@@ -24,6 +24,7 @@ def routed(
     pinned: str | None = None,
     avoid: tuple[str, ...] = (),
     blocked: tuple[str, ...] = (),
+    busy: tuple[str, ...] = (),
     uniform: float = 0.5,
 ) -> Routed:
     return route(
@@ -32,6 +33,7 @@ def routed(
         pinned=pinned,
         avoid=avoid,
         blocked=lambda name: name in blocked,
+        busy=lambda name: name in busy,
         uniform=uniform,
     )
 
@@ -46,9 +48,12 @@ FIRST, SECOND = account("first", order=1), account("second", order=2)
         ({"blocked": ("first",)}, "second", Choice.AFTER_BLOCKED),
         ({"avoid": ("first",)}, "second", Choice.AFTER_FAILURE),
         ({"avoid": ("first", "second")}, "first", Choice.FIRST),
+        ({"busy": ("first",)}, "second", Choice.AFTER_BUSY),
+        ({"busy": ("first", "second")}, "first", Choice.FIRST),
+        ({"busy": ("second",), "blocked": ("first",)}, "second", Choice.AFTER_BLOCKED),
         ({"pinned": "second"}, "second", Choice.PINNED),
+        ({"pinned": "second", "busy": ("second",)}, "second", Choice.PINNED),
         ({"pinned": "second", "blocked": ("second",)}, None, Choice.PINNED),
-        ({"pinned": "gone"}, "first", Choice.FIRST),
         ({"blocked": ("first", "second")}, None, None),
         ({"avoid": ("first",), "blocked": ("second",)}, None, None),
     ],
@@ -57,6 +62,13 @@ def test_of_two(situation: dict[str, Any], name: str | None, choice: Choice | No
     result = routed(FIRST, SECOND, **situation)
     assert (result.account and result.account.name, result.choice) == (name, choice)
     assert result.fits
+
+
+def test_only_the_pinned_one_may_take_it_whatever_became_of_it() -> None:
+    """It may have sent the message: no other does so again."""
+    assert routed(FIRST, SECOND, pinned="gone") == Routed(None, fits=False)
+    elsewhere = account("elsewhere", countries=("AT",))
+    assert routed(FIRST, elsewhere, pinned="elsewhere").account is elsewhere
 
 
 def test_one_alone() -> None:
@@ -120,11 +132,11 @@ def test_never_past_a_pin_never_one_that_is_held_back(
         uniform=uniform,
     )
     names = {one.name for one in accounts}
-    assert result.fits is bool(names)
+    assert result.fits is (bool(names) if pinned is None else str(pinned) in names)
     if result.account is None:
         return
     assert int(result.account.name) not in blocked
-    if pinned is not None and str(pinned) in names:
+    if pinned is not None:
         assert result.account.name == str(pinned)
     elif names - set(map(str, avoid)):
         assert int(result.account.name) not in avoid

@@ -1,22 +1,25 @@
 """The engine through its public doors: doubt that stays, accounts that fail, and neighbours that suffer nothing."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
 import pytest
+import structlog
 import structlog.testing
 
 from tests.cli.conftest import free_port
 from tests.providers.smtp_server import mail_server
 from tests.support.sink import Sink
 from tests.support.system import System
-from tidings.delivery import starting
+from tidings.delivery import pump, starting
+from tidings.delivery.claiming import Claimer
 from tidings.delivery.preparing import prepare
-from tidings.store import settlements
+from tidings.store import deliveries, settlements
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +27,15 @@ SECRET = "whsec_" + "c2VjcmV0" * 4
 ALLOWED: dict[str, Any] = {"outbound": {"allow": ["127.0.0.0/8"]}, "retry": {"base": 0.05}}
 FEED = {"in_app": {"title": "t", "body": "b"}}
 Database: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+@contextlib.contextmanager
+def captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """What the delivery room logs. Loggers remember how they were set up when first used: these are new."""
+    for module in (pump, starting):
+        monkeypatch.setattr(module, "log", structlog.get_logger())
+    with structlog.testing.capture_logs() as logs:
+        yield logs
 
 
 def hooks(**more: Any) -> dict[str, Any]:
@@ -181,7 +193,7 @@ async def test_an_error_with_one_delivery_is_its_own(
     monkeypatch.setattr(starting, "prepare", failing)
     async with System.run(dsn, tmp_path) as system:
         await system.template(FEED)
-        with structlog.testing.capture_logs() as logs:
+        with captured(monkeypatch) as logs:
             poisoned = await system.send({"user_id": "poison"})
             status = await system.until(poisoned, lambda one: one["reason"] is not None)
             fine = await system.settled(await system.send({"user_id": "u"}))
@@ -222,3 +234,106 @@ async def test_a_row_that_cannot_be_written_does_not_lose_the_others(
                 assert (await system.settled(one))["status"] == "delivered"
         assert (await system.status(ids[7]))["status"] == "pending"
     assert sink.doubled == set()
+
+
+async def test_an_error_of_a_whole_claim_does_not_end_the_worker(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its entries are taken over when their lease has run out, and the outcomes of other calls are kept."""
+    load, failures = deliveries.load, iter([RuntimeError("broken"), None])
+
+    async def failing(*arguments: Any) -> Any:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        return await load(*arguments)
+
+    monkeypatch.setattr(deliveries, "load", failing)
+    worker = {"lease": 2, "heartbeat": 0.5, "poll": 0.1}
+    accounts = {"feed": {"provider": "inapp", "timeout": 1}}
+    async with System.run(dsn, tmp_path, worker=worker, accounts=accounts) as system:
+        await system.template(FEED)
+        with captured(monkeypatch) as logs:
+            status = await system.settled(await system.send({"user_id": "u"}))
+    assert status["status"] == "delivered"
+    assert [line["error"] for line in logs if line["event"] == "claim.failed"] == ["RuntimeError"]
+
+
+async def test_an_error_of_an_urgent_claim_does_not_end_the_worker(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes while the claim loop is busy with the first."""
+    load, tried = deliveries.load, asyncio.Event()
+
+    async def held_up(*arguments: Any) -> Any:
+        await tried.wait()
+        return await load(*arguments)
+
+    async def failing(*_: Any) -> Any:
+        tried.set()
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(deliveries, "load", held_up)
+    monkeypatch.setattr(Claimer, "claim_urgent", failing)
+    accounts = {"feed": {"provider": "inapp", "timeout": 1}}
+    async with System.run(dsn, tmp_path, worker={"poll": 0.1}, accounts=accounts) as system:
+        await system.template(FEED)
+        with captured(monkeypatch) as logs:
+            first = await system.send({"user_id": "u"})
+            async with asyncio.timeout(20):
+                while not tried.is_set():  # the worker may not yet be busy when it hears of one
+                    last = await system.send({"user_id": "v"})
+                    await asyncio.sleep(0.01)
+            ends = [await system.settled(one) for one in (first, last)]
+    assert [one["status"] for one in ends] == ["delivered", "delivered"]
+    assert "RuntimeError" in [line["error"] for line in logs if line["event"] == "claim.failed"]
+
+
+async def test_two_loops_that_took_more_than_there_is_room_for_claim_no_more(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim for less than no places would be held against the lanes that are critical."""
+    load, claim = deliveries.load, Claimer.claim
+    both, wanted = asyncio.Event(), []
+    loads = 0
+
+    async def held_up(*arguments: Any) -> Any:
+        nonlocal loads
+        loads += 1
+        if loads == 2:
+            both.set()
+        await both.wait()
+        return await load(*arguments)
+
+    async def watched(self: Claimer, most: int, ordinary: int) -> Any:
+        wanted.append(most)
+        return await claim(self, most, ordinary)
+
+    monkeypatch.setattr(deliveries, "load", held_up)
+    monkeypatch.setattr(Claimer, "claim", watched)
+    async with (
+        Sink.run() as sink,
+        System.run(
+            dsn, tmp_path, accounts=hooks(), worker={"concurrency": 2, "poll": 0.1}, **ALLOWED
+        ) as system,
+    ):
+        await system.template({"webhook": {}})
+        sink.delay = 1
+        async with asyncio.timeout(20):
+            while not both.is_set():
+                await system.call(
+                    "POST",
+                    "/notifications/bulk",
+                    {
+                        "notifications": [
+                            {
+                                "template_id": "note",
+                                "recipient": {"webhook_url": sink.url},
+                                "priority": "critical",
+                            }
+                        ]
+                        * 4
+                    },
+                )
+                await asyncio.sleep(0.05)
+        await sink.times(4)
+    assert min(wanted) > 0

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from tidings.domain.reasons import Reason
+from tidings.rendering.allowance import MAX_OUTPUT
 from tidings.rendering.context import context_of
-from tidings.rendering.engine import MAX_OUTPUT, Field, RenderingError, TemplateSourceError
+from tidings.rendering.engine import Field, RenderingError, TemplateSourceError
 
 texts = st.text(st.characters(codec="utf-8"))
 RECIPIENT = {"user_id": "u", "locale": "en", "timezone": "UTC"}
@@ -203,6 +204,10 @@ def test_other_templates_are_refused(statement: str) -> None:
         "{{ " + "(" * 20_000 + "1" + ")" * 20_000 + " }}",
         "{{ " + "-" * 20_000 + "1 }}",
         "{{ 10 ** 5000 }}",
+        "{% if 0 %}{{ 1 | nofilter }}{% endif %}",
+        "{{ 1 / 0 }}",
+        "{{ 'x' * 10 ** 9 }}",
+        "{% for i in range(100000) %}0123456789{% endfor %}!",
     ],
     ids=lambda source: source[:30],
 )
@@ -221,14 +226,14 @@ def test_a_failure_says_only_what_kind_it_is() -> None:
 
 
 def test_too_much_output() -> None:
-    error = failure("{% for i in range(100000) %}0123456789{% endfor %}!")
+    error = failure("{% for i in range(n) %}0123456789{% endfor %}{{ n }}!", {"n": 100_000})
     assert error.reason is Reason.RENDERING_LIMIT
     assert len(render("{{ a * 1000000 }}", {"a": "x"})) == MAX_OUTPUT
 
 
 def test_lone_surrogates_come_only_from_templates_and_are_refused() -> None:
-    for source in (r"{{ '\ud800' }}", "{{ '%c' % 55296 }}"):
-        error = failure(source)
+    for source in (r"{{ '\ud800' }}{{ a }}", "{{ '%c' % a }}"):
+        error = failure(source, {"a": 0xD800})
         assert error.reason is Reason.RENDERING_FAILED
     assert render(r"{{ '\U0001f600' }}") == "😀"
 

@@ -47,8 +47,12 @@ def template_row(version: int) -> dict[str, Any]:
         "name": "n",
         "category": "c",
         "on_unknown": "resend",
+        "deduplicate_seconds": None,
         "content": {},
+        "locale": None,
+        "locales": {},
         "created_at": datetime.now(UTC),
+        "published_at": datetime.now(UTC),
     }
 
 

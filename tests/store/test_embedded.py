@@ -176,3 +176,9 @@ def test_it_says_where_to_look_when_it_does_not_start(stopped: EmbeddedServer) -
             stopped.start()
     finally:
         main.write_text(before)
+
+
+def test_a_file_in_place_of_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "postgres").write_text("not a directory")
+    with pytest.raises(EmbeddedServerError, match=r"postgres: File exists"):
+        EmbeddedServer(tmp_path / "postgres").start()

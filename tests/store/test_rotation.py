@@ -107,6 +107,12 @@ async def fill(connection: Connection, keyring: KeyRing) -> list[NotificationRow
         keyring.seal(b"token", own[0].bytes),
     )
     await connection.execute(
+        """INSERT INTO schedules (id, api_key_id, cron, timezone, catch_up, sealed)
+           VALUES ($1, $1, '0 9 * * *', 'UTC', 'one', $2)""",
+        own[1],
+        keyring.seal(b"{}", own[1].bytes),
+    )
+    await connection.execute(
         "INSERT INTO installation (name, value) VALUES ('keyring_probe', $1)",
         keyring.seal(b"tidings", b"keyring_probe"),
     )
@@ -169,6 +175,7 @@ async def test_everything_is_sealed_with_the_new_key_and_opens(
         "users": 1,
         "devices": 1,
         "suppressions": 1,
+        "schedules": 1,
         "notifications": 3,
         "deliveries": 3,
         "inbox": 2,

@@ -12,7 +12,21 @@ from tidings.api.limits import BodyLimit
 from tidings.api.methods import methods_of
 from tidings.api.openapi import describe_sending
 from tidings.api.parts import Parts
-from tidings.api.routes import notifications, operations, outbox, sending, templates, users
+from tidings.api.routes import (
+    accounts,
+    batches,
+    bulk,
+    limits,
+    notifications,
+    operations,
+    outbox,
+    schedules,
+    sending,
+    template_versions,
+    templates,
+    users,
+)
+from tidings.api.routes.bulk import NDJSON
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -28,13 +42,25 @@ def create_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     app.add_route("/notifications/send", sending.send, methods=["POST"], include_in_schema=False)
-    app.add_route("/notifications/bulk", sending.bulk, methods=["POST"], include_in_schema=False)
-    for module in (notifications, templates, users, outbox, operations):
+    app.add_route("/notifications/bulk", bulk.bulk, methods=["POST"], include_in_schema=False)
+    for module in (
+        notifications,
+        batches,
+        schedules,
+        templates,
+        template_versions,
+        users,
+        outbox,
+        limits,
+        accounts,
+        operations,
+    ):
         app.include_router(module.router)
     app.add_middleware(
         BodyLimit,
         default=parts.settings.max_body,
         limits={"/notifications/bulk": parts.settings.max_bulk_body},
+        streams={"/notifications/bulk": NDJSON},
     )
     # The last, so that it is around all.
     problems.install(app, parts.metrics, methods_of(lambda: _openapi(app)))

@@ -1,6 +1,5 @@
 """Who calls, and what their role allows."""
 
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Annotated
 
@@ -17,6 +16,7 @@ class Permission(StrEnum):
     EDIT_TEMPLATES = "edit templates"
     EDIT_USERS = "edit users"
     READ_CONTENT = "read content"
+    MANAGE_ACCOUNTS = "manage accounts"
 
 
 ALLOWED: dict[Role, frozenset[Permission]] = {
@@ -53,18 +53,24 @@ class Authentication:
         return key
 
 
-def require(permission: Permission) -> Callable[..., Awaitable[ApiKey]]:
+class Require:
     """A dependency that lets only keys with this permission pass."""
 
-    async def check(request: Request, _: Annotated[object, Depends(_BEARER)]) -> ApiKey:
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    async def __call__(self, request: Request, _: Annotated[object, Depends(_BEARER)]) -> ApiKey:
+        return await self.check(request)
+
+    async def check(self, request: Request) -> ApiKey:
+        """Raises Problem 401 or 403."""
         authentication: Authentication = request.app.state.parts.authentication
-        return await authentication.require(request, permission)
-
-    return check
+        return await authentication.require(request, self.permission)
 
 
-CanSend = Annotated[ApiKey, Depends(require(Permission.SEND))]
-CanRead = Annotated[ApiKey, Depends(require(Permission.READ))]
-CanEditTemplates = Annotated[ApiKey, Depends(require(Permission.EDIT_TEMPLATES))]
-CanEditUsers = Annotated[ApiKey, Depends(require(Permission.EDIT_USERS))]
-CanReadContent = Annotated[ApiKey, Depends(require(Permission.READ_CONTENT))]
+CanSend = Annotated[ApiKey, Depends(Require(Permission.SEND))]
+CanRead = Annotated[ApiKey, Depends(Require(Permission.READ))]
+CanEditTemplates = Annotated[ApiKey, Depends(Require(Permission.EDIT_TEMPLATES))]
+CanEditUsers = Annotated[ApiKey, Depends(Require(Permission.EDIT_USERS))]
+CanReadContent = Annotated[ApiKey, Depends(Require(Permission.READ_CONTENT))]
+CanManageAccounts = Annotated[ApiKey, Depends(Require(Permission.MANAGE_ACCOUNTS))]

@@ -9,25 +9,30 @@ import pydantic_core
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from tidings.api.authentication import Require
 from tidings.api.problems import Code, Problem
 
 
 async def read_json(request: Request) -> Any:
     """The body as JSON. Raises Problem for what is not."""
     try:
-        return _parse(await request.body())
+        return parse(await request.body())
     except ValueError as error:
         raise Problem(Code.MALFORMED_JSON, f"The body is not valid JSON: {error}.") from None
 
 
 class StrictJson(APIRoute):
     """A FastAPI route that reads its body as strictly as the plain routes do; FastAPI's own reader lets
-    NaN and lone surrogates through, which could not be stored."""
+    NaN and lone surrogates through, which could not be stored. The key is checked before the body is read:
+    who may not ask learns nothing of what is wrong with the question."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
+        guards = [one.call for one in self.dependant.dependencies if isinstance(one.call, Require)]
 
         async def strictly(request: Request) -> Response:
+            for guard in guards:
+                await guard.check(request)
             return await handle(_StrictRequest(request.scope, request.receive))
 
         return strictly
@@ -36,13 +41,13 @@ class StrictJson(APIRoute):
 class _StrictRequest(Request):
     async def json(self) -> Any:
         try:
-            return _parse(await self.body())
+            return parse(await self.body())
         except ValueError as error:
             # The one exception that FastAPI takes for "the client's JSON is wrong".
             raise json.JSONDecodeError(str(error), "", 0) from None
 
 
-def _parse(body: bytes) -> Any:
+def parse(body: bytes) -> Any:
     """Raises ValueError for what is not JSON, for lone surrogates, and for numbers out of range."""
     # Whole numbers stay whole, so that a later check can refuse those that could only be stored rounded.
     document = pydantic_core.from_json(body, allow_inf_nan=False)

@@ -9,15 +9,19 @@ _DROPPED = 64 * 2**20
 
 
 class BodyLimit:
-    """ASGI middleware. limits: bytes for some paths; default: for all the others."""
+    """ASGI middleware. limits: bytes for some paths; default: for all the others. streams: paths that read
+    their body as it comes, when it is of this type, and limit its lines."""
 
-    def __init__(self, app: ASGIApp, default: int, limits: dict[str, int]) -> None:
+    def __init__(
+        self, app: ASGIApp, default: int, limits: dict[str, int], streams: dict[str, bytes]
+    ) -> None:
         self._app = app
         self._default = default
         self._limits = limits
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or self._streamed(scope):
             await self._app(scope, receive, send)
             return
         limit = self._limits.get(scope["path"], self._default)
@@ -43,6 +47,15 @@ class BodyLimit:
             return message
 
         await self._app(scope, limited, send)
+
+    def _streamed(self, scope: Scope) -> bool:
+        kind = self._streams.get(scope["path"])
+        return kind is not None and media_type(_header(scope, b"content-type")) == kind
+
+
+def media_type(header: bytes) -> bytes:
+    """The type that a Content-Type names, without its parameters."""
+    return header.partition(b";")[0].strip().lower()
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes:

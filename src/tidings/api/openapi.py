@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from tidings.api.problems import ProblemDetails
 from tidings.api.responses import problems
-from tidings.api.routes.sending import MAX_BULK
+from tidings.api.routes.bulk import MAX_BULK
 from tidings.intake.request import SendRequest, Wire
 
 _SECURITY: list[dict[str, list[str]]] = [{"API key": []}]
@@ -18,6 +18,13 @@ _KEY = {
     "required": False,
     "description": "The same key and body give the same notification.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
+}
+_BATCH = {
+    "name": "batch_id",
+    "in": "query",
+    "required": False,
+    "description": "An open batch to add to; without it, the request makes one.",
+    "schema": {"type": "string", "format": "uuid"},
 }
 EXAMPLE = {
     "template_id": "welcome_email",
@@ -54,6 +61,9 @@ class BulkItem(BaseModel):
 
 
 class BulkResult(BaseModel):
+    """batch_id: null where nothing was accepted."""
+
+    batch_id: UUID | None
     accepted: int
     rejected: int
     results: list[BulkItem]
@@ -79,12 +89,13 @@ def describe_sending(document: dict[str, Any]) -> dict[str, Any]:
         },
         "/notifications/bulk": {
             "post": _operation(
-                "Accept up to 10,000 notifications, with a result for each",
+                "Accept up to 10,000 notifications, with a result for each; as JSON lines, any number",
                 "bulk",
                 BulkRequest,
                 BulkResult,
                 {"notifications": [EXAMPLE]},
-                [],
+                [_BATCH],
+                404,
             )
         },
         **document["paths"],
@@ -99,8 +110,11 @@ def _operation(
     answer: type[BaseModel],
     example: dict[str, Any],
     parameters: list[dict[str, Any]],
+    *statuses: int,
 ) -> dict[str, Any]:
-    refused = {str(status): described for status, described in problems(409, 413).items()}
+    refused = {
+        str(status): described for status, described in problems(409, 413, *statuses).items()
+    }
     return {
         "tags": ["notifications"],
         "summary": summary,

@@ -1,12 +1,14 @@
 """What the routes work with, wired by the composition root."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from tidings.api.authentication import Authentication
+from tidings.domain.limits import Limit
+from tidings.domain.provider import Account
 from tidings.intake.accept import Intake
 from tidings.metrics import Metrics
 from tidings.settings import ApiSettings
@@ -18,7 +20,9 @@ from tidings.store.templates import TemplateCache
 @dataclass(frozen=True, slots=True)
 class Parts:
     """providers: the provider of each account, by account name. exposition: the text of /metrics.
-    ready: raises, or returns what is not ready yet (empty when all is)."""
+    ready: raises, or returns what is not ready yet (empty when all is). sweep: a batch is to be swept. schedules_changed: one may come due
+    sooner than was known. limits: the rate limits there are. accounts: in the order of the settings;
+    breakers: names of those that have one."""
 
     settings: ApiSettings
     pool: Pool
@@ -30,6 +34,11 @@ class Parts:
     providers: Mapping[str, str]
     exposition: Callable[[], Awaitable[bytes]]
     ready: Callable[[], Awaitable[str]]
+    sweep: Callable[[], None]
+    schedules_changed: Callable[[], None]
+    limits: Sequence[Limit] = ()
+    accounts: Sequence[Account] = ()
+    breakers: Collection[str] = ()
 
 
 def _parts(request: Request) -> Parts:

@@ -45,7 +45,15 @@ class Code(Enum):
     )
     TEMPLATE_EXISTS = "template_exists", 409, "A template with this id exists"
     NOT_CANCELLABLE = "not_cancellable", 409, "Nothing is left to cancel"
+    BATCH_NOT_OPEN = "batch_not_open", 409, "The batch takes no more"
+    BATCH_CANCELLED = "batch_cancelled", 409, "The batch was cancelled"
+    STREAM_CONFLICT = "stream_conflict", 409, "Another stream fills this batch"
     BODY_TOO_LARGE = "body_too_large", 413, "The body is too large"
+    RECIPIENT_UNREADABLE = (
+        "recipient_unreadable",
+        500,
+        "What is stored of the recipient cannot be read",
+    )
     INTERNAL_ERROR = "internal_error", 500, "Something went wrong here"
     UNAVAILABLE = "unavailable", 503, "The database cannot be reached"
 
@@ -56,10 +64,15 @@ class Code(Enum):
 
 
 class FieldError(BaseModel):
-    """What is wrong with one field; path is dotted, e.g. recipient.email."""
+    """What is wrong with one field; path is dotted, e.g. recipient.email. In a template, where it is:
+    line and column count from 1."""
 
     path: str
     message: str
+    channel: str | None = None
+    locale: str | None = None
+    line: int | None = None
+    column: int | None = None
 
 
 class ProblemDetails(BaseModel):
@@ -98,7 +111,7 @@ class Problem(Exception):
             "detail": self.detail,
         }
         if self.errors:
-            document["errors"] = [error.model_dump() for error in self.errors]
+            document["errors"] = [error.model_dump(exclude_none=True) for error in self.errors]
         return document
 
     def response(self) -> Response:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from datetime import UTC, datetime
 
 import structlog
@@ -22,12 +22,14 @@ from tidings.bootstrap.foundation import (
     ensure_development_key,
     pass_by,
 )
+from tidings.bootstrap.health import breakers_of
 from tidings.domain.channels import Channel
-from tidings.domain.provider import Account
+from tidings.domain.provider import Account, Manifest
 from tidings.intake.accept import Intake
 from tidings.intake.drafting import Reach
+from tidings.intake.scheduling import Scheduler
+from tidings.intake.sweeping import Sweeper
 from tidings.metrics import Metrics
-from tidings.providers.catalogue import MANIFESTS
 from tidings.queue import postgres as queue
 from tidings.queue.wakeup import Waker
 from tidings.store.api_keys import ApiKeyCache
@@ -57,7 +59,20 @@ async def run_api(
             await ensure_development_key(connection, settings)
         keys, templates = ApiKeyCache(pool), TemplateCache(pool)
         waker = Waker(_notify(hot))
-        parts = _parts(foundation, pool, hot, keys, templates, waker, checkpoint)
+        sweeper = Sweeper(hot)
+        schedules_changed = asyncio.Event()
+        parts = _parts(
+            foundation,
+            pool,
+            hot,
+            keys,
+            templates,
+            waker,
+            sweeper,
+            schedules_changed.set,
+            checkpoint,
+        )
+        scheduler = Scheduler(pool, foundation.keyring, parts.intake, _now, schedules_changed)
         listener = Listener(foundation.dsn, {_CHANGES: _forgetting(keys, templates)})
         listening = listening or bind(
             settings.api.host, settings.api.port, shared=settings.api.processes > 1
@@ -76,6 +91,8 @@ async def run_api(
             beside = [
                 tasks.create_task(listener.run()),
                 tasks.create_task(waker.run()),
+                tasks.create_task(sweeper.run()),
+                tasks.create_task(scheduler.run()),
                 tasks.create_task(_stop_when(stop, server)),
             ]
             log.info("api.started", host=settings.api.host, port=listening.getsockname()[1])
@@ -110,11 +127,11 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     return listening
 
 
-def reach_of(accounts: list[Account]) -> Reach:
+def reach_of(accounts: list[Account], manifests: Mapping[str, Manifest]) -> Reach:
     """The channels that the accounts serve, and the addresses they stand in with."""
     defaults: dict[Channel, str] = {}
     for account in accounts:
-        field = MANIFESTS[account.provider].address_field
+        field = manifests[account.provider].address_field
         if field and (address := account.text(field)):
             for channel in account.channels:
                 defaults.setdefault(channel, address)
@@ -128,6 +145,8 @@ def _parts(
     keys: ApiKeyCache,
     templates: TemplateCache,
     waker: Waker,
+    sweeper: Sweeper,
+    schedules_changed: Callable[[], None],
     checkpoint: Checkpoint,
 ) -> Parts:
     registry = CollectorRegistry()
@@ -136,9 +155,9 @@ def _parts(
         pool=hot,
         keyring=foundation.keyring,
         templates=templates,
-        reach=reach_of(foundation.accounts),
+        reach=reach_of(foundation.accounts, foundation.catalogue.manifests),
         new_id=uuids.uuid7,
-        now=lambda: datetime.now(UTC),
+        now=_now,
         wake=waker.wake,
         metrics=metrics,
         largest_batch=foundation.settings.api.commit_batch,
@@ -155,7 +174,18 @@ def _parts(
         providers={account.name: account.provider for account in foundation.accounts},
         exposition=exposition(registry, pool),
         ready=_ready(pool),
+        sweep=sweeper.wake,
+        schedules_changed=schedules_changed,
+        limits=foundation.settings.rate_limits,
+        accounts=foundation.accounts,
+        breakers=frozenset(
+            breakers_of(foundation.settings, foundation.accounts, foundation.catalogue.manifests)
+        ),
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _ready(pool: Pool) -> Callable[[], Awaitable[str]]:

@@ -10,7 +10,7 @@ from tidings import logs
 from tidings.bootstrap.places import development_key_file, keyring_file
 from tidings.domain.provider import Account
 from tidings.providers.accounts import build_accounts
-from tidings.providers.catalogue import MANIFESTS
+from tidings.providers.catalogue import Catalogue, read_catalogue
 from tidings.settings import Settings
 from tidings.store import api_keys
 from tidings.store.api_keys import Role
@@ -30,12 +30,14 @@ def pass_by(_name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """dsn: of the database, schema up to date. accounts: valid, defaults included."""
+    """dsn: of the database, schema up to date. accounts: valid, defaults included, each of a provider in the
+    catalogue."""
 
     settings: Settings
     dsn: str
     keyring: KeyRing
     accounts: list[Account]
+    catalogue: Catalogue
 
 
 def raise_file_limit() -> None:
@@ -51,8 +53,9 @@ def lay(settings: Settings, dsn: str, process: str) -> Foundation:
     """Logs, keys and accounts. Raises SettingsError and KeyRingError."""
     raise_file_limit()
     logs.configure(format=settings.log.format, level=settings.log.level, process=process)
-    accounts = build_accounts(settings, MANIFESTS)
-    return Foundation(settings, dsn, open_keyring(settings), accounts)
+    catalogue = read_catalogue()
+    accounts = build_accounts(settings, catalogue.manifests)
+    return Foundation(settings, dsn, open_keyring(settings), accounts, catalogue)
 
 
 def open_keyring(settings: Settings) -> KeyRing:

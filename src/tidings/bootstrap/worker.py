@@ -1,5 +1,6 @@
 """The worker process: its parts, wired."""
 
+import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
@@ -8,21 +9,27 @@ import uuid_utils.compat as uuids
 from prometheus_client import CollectorRegistry
 
 from tidings.bootstrap.foundation import Checkpoint, Foundation, check_keyring, pass_by
+from tidings.bootstrap.health import breakers_of, watched_of
 from tidings.delivery.accounts import Accounts, OpenAccount
+from tidings.delivery.health import Health
+from tidings.delivery.limiting import Limits, patience_of
 from tidings.delivery.preparing import CompiledTemplates
 from tidings.delivery.pump import Pump
-from tidings.domain.messages import Message
+from tidings.domain.messages import Message, described
 from tidings.domain.priorities import Priority
 from tidings.domain.retry import RetryPolicies, RetryPolicy
 from tidings.metrics import Metrics
-from tidings.providers.catalogue import MANIFESTS, Ports, provider_of
+from tidings.providers.catalogue import Ports
 from tidings.providers.guard import Guard, read_allowed
 from tidings.providers.guarded import GuardedHttp
 from tidings.providers.http import HttpClient
+from tidings.queue.postgres import WAKE_CHANNEL
 from tidings.settings import Settings
-from tidings.store import inbox, outbox
+from tidings.store import account_health, inbox, outbox
+from tidings.store.batches import BatchStates
 from tidings.store.database import Pool, borrow, open_pool
 from tidings.store.keyring import KeyRing
+from tidings.store.listener import CHANGES, Hear
 from tidings.worker import Worker
 
 
@@ -33,25 +40,49 @@ async def open_worker(
     reserve: bool = False,
     checkpoint: Checkpoint = pass_by,
 ) -> Worker:
-    """A worker ready to run."""
+    """A worker ready to run. reserve: it is not woken for each notification, but looks now and then, and works on
+    for as long as it finds more than it can carry: a second process costs nothing while one is enough, and
+    doubles the rate when there is a backlog."""
     settings = foundation.settings
     pool = await open_pool(foundation.dsn, size=settings.database_pool, name="worker", hot=True)
     async with borrow(pool) as connection:
         await check_keyring(connection, foundation.keyring)
-    accounts = open_accounts(foundation, pool)
+    metrics = Metrics(registry)
+    health = Health(
+        pool,
+        breakers_of(settings, foundation.accounts, foundation.catalogue.manifests),
+        worker=uuids.uuid7().hex,
+        metrics=metrics,
+        clock=time.monotonic,
+        uniform=random.random,
+        freed=lambda: pump.wake(),  # noqa: PLW0108 - the pump is made below
+    )
+    accounts = open_accounts(foundation, pool, health)
+    batches = BatchStates()
     pump = Pump(
         pool=pool,
         keyring=foundation.keyring,
         accounts=accounts,
         templates=CompiledTemplates(),
+        batches=batches,
         policies=policies_of(settings),
+        limits=Limits(
+            pool,
+            foundation.keyring,
+            settings.rate_limits,
+            accounts.opened,
+            time.monotonic,
+        ),
         weights={Priority.of(word): weight for word, weight in settings.worker.weights.items()},
         settings=settings.worker,
-        metrics=Metrics(registry),
+        metrics=metrics,
         new_lease=uuids.uuid7,
         checkpoint=checkpoint,
     )
-    return Worker(pump, accounts, pool, foundation.dsn, settings.retention, reserve)
+    hears: dict[str, Hear] = {CHANGES: batches.changed, account_health.CHANNEL: health.change_heard}
+    if not reserve:
+        hears[WAKE_CHANNEL] = pump.wake
+    return Worker(pump, accounts, health, pool, foundation.dsn, settings.retention, hears)
 
 
 def policies_of(settings: Settings) -> RetryPolicies:
@@ -65,7 +96,7 @@ def policies_of(settings: Settings) -> RetryPolicies:
     )
 
 
-def open_accounts(foundation: Foundation, pool: Pool) -> Accounts:
+def open_accounts(foundation: Foundation, pool: Pool, health: Health | None = None) -> Accounts:
     """Every account with its provider; none is connected before it is used."""
     ports = Ports(
         http=HttpClient(),
@@ -73,18 +104,22 @@ def open_accounts(foundation: Foundation, pool: Pool) -> Accounts:
         store_in_app=_store_in_app(pool, foundation.keyring),
         store_outbox=_store_outbox(pool, foundation.keyring),
     )
+    manifests = foundation.catalogue.manifests
     return Accounts(
         [
             OpenAccount.of(
                 account,
-                MANIFESTS[account.provider],
-                provider_of(account, ports),
+                manifests[account.provider],
+                foundation.catalogue.provider_of(account, ports),
                 concurrency=foundation.settings.worker.concurrency,
                 clock=time.monotonic,
+                patience=patience_of(account, foundation.settings.rate_limits),
             )
             for account in foundation.accounts
         ],
         (ports.http, ports.guarded),
+        health,
+        watched_of(foundation.settings, foundation.accounts, foundation.catalogue.manifests),
     )
 
 
@@ -114,7 +149,7 @@ def _store_outbox(
                 id=message.delivery_id,
                 channel=message.channel,
                 account=account,
-                message={"address": message.address, "content": asdict(message.content)},
+                message={"address": message.address, "content": described(message.content)},
             )
             for message in messages
         ]

@@ -24,11 +24,14 @@ class _Commands(LazyGroup):
         "status": Lazy("tidings.cli.status", "What became of a notification.", _SEND),
         "list": Lazy("tidings.cli.listing", "List notifications, the newest first.", _SEND),
         "cancel": Lazy("tidings.cli.cancel", "Cancel what has not been sent yet.", _SEND),
+        "batch": Lazy("tidings.cli.batch", "Follow, pause, cancel and retry bulk sends.", _SEND),
         "outbox": Lazy("tidings.cli.outbox", "Look at the messages kept in development.", _SEND),
         "template": Lazy("tidings.cli.template", "Push, pull and list templates.", _SETUP),
         "key": Lazy("tidings.cli.key", "Create, list and revoke API keys.", _SETUP),
-        "accounts": Lazy("tidings.cli.accounts", "Show the configured accounts.", _SETUP),
+        "accounts": Lazy("tidings.cli.accounts", "Show the accounts and their health.", _SETUP),
+        "limits": Lazy("tidings.cli.limits", "Show the rate limits and their use.", _SETUP),
         "keyring": Lazy("tidings.cli.keyring", "Make, show and rotate encryption keys.", _CARE),
+        "audit": Lazy("tidings.cli.audit", "Check every row against what is promised.", _CARE),
         "doctor": Lazy("tidings.cli.doctor", "Check this installation; say what to mend.", _CARE),
     }
 

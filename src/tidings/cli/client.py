@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -19,6 +19,7 @@ from tidings.settings import Settings
 
 _CONNECT = timedelta(seconds=5)
 _ANSWER = timedelta(seconds=120)
+_NO_LIMIT = timedelta(days=7)
 _BUSY = frozenset({429, 502, 503, 504})
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 10.0  # seconds
 _ONLY_HERE = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -69,6 +70,22 @@ class Api:
         request = request.headers({"content-type": "application/json", **(headers or {})})
         return self._answer(request.body_bytes(body).build().send)
 
+    def stream(
+        self, *path: str, body: Iterable[bytes], headers: Mapping[str, str], **query: Any
+    ) -> Iterator[Any]:
+        """Post JSON lines, and read those of the answer while they are sent. Without a limit of time."""
+        given = {name: str(value) for name, value in query.items() if value is not None}
+        request = self._client.post(self._at(path)).query(given).bearer_auth(self._key)
+        request = request.headers({"content-type": "application/x-ndjson", **headers})
+        request = request.timeout(_NO_LIMIT).body_stream(body)
+        try:
+            with request.build_streamed() as response:
+                if response.status >= 300:
+                    raise _refusal(self.url, response, bytes(response.bytes()))
+                yield from _lines(response)
+        except PyreqwestError as error:
+            raise self._unreachable(error) from None
+
     def post(self, *path: str, document: Any) -> Any:
         return self.send("POST", *path, body=orjson.dumps(document))
 
@@ -103,6 +120,13 @@ class Api:
         return UnreachableError(
             f"The connection to {self.url} broke off before an answer came.", _WHICH_URL
         )
+
+
+def _lines(response: SyncResponse) -> Iterator[Any]:
+    begun = b""
+    while (chunk := response.body_reader.read_chunk()) is not None:
+        *ended, begun = (begun + bytes(chunk)).split(b"\n")
+        yield from map(orjson.loads, ended)
 
 
 _WHICH_URL = "TIDINGS_URL says where the API is."

@@ -17,7 +17,7 @@ from tidings.cli.errors import CommandError
 from tidings.cli.explained import explained
 from tidings.domain.provider import Account, ProviderCheckError
 from tidings.providers.accounts import build_accounts
-from tidings.providers.catalogue import MANIFESTS
+from tidings.providers.catalogue import read_catalogue
 from tidings.providers.http import Answer, HttpClient, Request
 from tidings.settings import Settings, config_file
 from tidings.store import migrate, rotation
@@ -127,7 +127,7 @@ def _keyring(settings: Settings) -> tuple[KeyRing | None, Finding]:
 def _accounts(settings: Settings) -> tuple[list[Account], Finding]:
     try:
         with explained():
-            accounts = build_accounts(settings, MANIFESTS)
+            accounts = build_accounts(settings, read_catalogue().manifests)
     except CommandError as error:
         return [], Finding("accounts", "fail", error.message, error.hint)
     if not settings.development and not settings.accounts:
@@ -148,7 +148,7 @@ async def _database(
                     findings += [await _version(connection), await _clock(connection)]
                     findings += await _schema(connection, keyring)
                 if keyring is not None:
-                    foundation = Foundation(settings, dsn, keyring, accounts)
+                    foundation = Foundation(settings, dsn, keyring, accounts, read_catalogue())
                     findings += await _reach(foundation, pool)
     except CommandError as error:
         findings.append(Finding("database", "fail", error.message, error.hint))

@@ -39,6 +39,9 @@ _STYLES = {
     "updated": "cyan",
     "unchanged": "dim",
     "refused": "bold red",
+    "closed": "green",
+    "half_open": "yellow",
+    "open": "bold red",
 }
 # What others wrote must not steer the terminal: control characters, but for tab and line feed, are shown.
 _CONTROL = dict.fromkeys((*range(32), 127, *range(128, 160)), "�")

@@ -1,114 +1,50 @@
 """`tidings send`: one notification from options, or many from a file."""
 
 import uuid
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 import typer
 
+from tidings.cli import send_options as options
 from tidings.cli.arguments import json_object, pairs, recipient
 from tidings.cli.client import Api, open_api, patiently
 from tidings.cli.config import load_settings
 from tidings.cli.moments import in_the_future
 from tidings.cli.output import Json, print_json
 from tidings.cli.send_file import FileOptions, send_file
-from tidings.domain.channels import Channel
-from tidings.domain.planning import OnUnknown, Routing
-from tidings.domain.priorities import PriorityWord
 
 app = typer.Typer(add_completion=False)
-
-_MANY = "Many from a file"
-_MORE = "Less often needed"
-_JSON = "JSON|@FILE"
-_WHEN = "A time, or how long from now: 30m, 2h, 7d."
 
 
 @app.command()
 def send(
-    template: Annotated[str | None, typer.Option("--template", "-t", help="Template id.")] = None,
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--to",
-            metavar="ADDRESS",
-            help="Email, phone (+…), user id or URL; or KIND:ADDRESS with user, email, phone, url, "
-            "push or chat. Repeat it for several addresses of the recipient.",
-        ),
-    ] = None,
-    data: Annotated[
-        str | None, typer.Option("--data", "-d", metavar=_JSON, help="What the template needs.")
-    ] = None,
-    channel: Annotated[
-        list[Channel] | None,
-        typer.Option(
-            "--channel", "-c", help="Repeatable, in order. Default: all that can be used."
-        ),
-    ] = None,
-    priority: Annotated[PriorityWord | None, typer.Option(help="How urgent it is.")] = None,
-    correlation_id: Annotated[str | None, typer.Option(help="Your own id, to find it by.")] = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="The same key and content is the same notification.")
-    ] = None,
-    given: Annotated[
-        str | None,
-        typer.Option("--recipient", metavar=_JSON, help="Instead of --to.", rich_help_panel=_MORE),
-    ] = None,
-    routing: Annotated[
-        Routing | None,
-        typer.Option(help="All channels, or the next when one fails.", rich_help_panel=_MORE),
-    ] = None,
-    send_at: Annotated[
-        str | None, typer.Option(metavar="WHEN", help=_WHEN, rich_help_panel=_MORE)
-    ] = None,
-    expires_at: Annotated[
-        str | None, typer.Option(metavar="WHEN", help=_WHEN, rich_help_panel=_MORE)
-    ] = None,
-    collapse_key: Annotated[
-        str | None, typer.Option(help="What it is about.", rich_help_panel=_MORE)
-    ] = None,
-    on_unknown: Annotated[
-        OnUnknown | None,
-        typer.Option(help="If it may have been sent: again, or hold.", rich_help_panel=_MORE),
-    ] = None,
-    metadata: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Repeatable.", rich_help_panel=_MORE),
-    ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            "--file",
-            "-f",
-            metavar="PATH",
-            help="JSON lines, each a notification as the API takes it; - for standard input.",
-            rich_help_panel=_MANY,
-        ),
-    ] = None,
-    idempotency_prefix: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="For the lines' idempotency keys, instead of the file's digest: to send the same "
-            "file once more on purpose, or a corrected one without doubling.",
-            rich_help_panel=_MANY,
-        ),
-    ] = None,
-    refused: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="Write the refused lines there.", rich_help_panel=_MANY),
-    ] = None,
-    retry_for: Annotated[
-        float,
-        typer.Option(metavar="SECONDS", min=0, help="Wait for an API that does not answer."),
-    ] = 60.0,
+    template: options.Template = None,
+    to: options.To = None,
+    data: options.Data = None,
+    channel: options.Channels = None,
+    priority: options.PriorityOption = None,
+    correlation_id: options.CorrelationId = None,
+    idempotency_key: options.IdempotencyKey = None,
+    given: options.Given = None,
+    routing: options.RoutingOption = None,
+    send_at: options.SendAt = None,
+    expires_at: options.ExpiresAt = None,
+    collapse_key: options.CollapseKey = None,
+    on_unknown: options.OnUnknownOption = None,
+    metadata: options.Metadata = None,
+    file: options.File = None,
+    idempotency_prefix: options.IdempotencyPrefix = None,
+    resume: options.Resume = None,
+    refused: options.Refused = None,
+    retry_for: options.RetryFor = 60.0,
     as_json: Json = False,
 ) -> None:
     """Send one notification, or a file of them.
 
-    A file is sent in bulk, with a report of the lines that were refused. The same file sent again
-    within a day sends nothing twice.
+    A file is sent as one stream into one batch, with a report of the lines that were refused. Its first line
+    may say what is the same for all: {"defaults": {…}}. The same file sent again within a day goes on where
+    it broke off, and sends nothing twice.
     """
     single = {
         "template_id": template,
@@ -129,12 +65,17 @@ def send(
         raise typer.BadParameter("a file's lines say everything else", param_hint="--file")
     if file is None and not ("template_id" in asked and "recipient" in asked):
         raise typer.BadParameter("say --template and --to, or --file")
+    if resume is not None and (file is None or idempotency_prefix is not None):
+        raise typer.BadParameter("goes with --file alone", param_hint="--resume")
     with open_api(load_settings()) as api:
         if file is None:
             _send_one(api, asked, idempotency_key, retry_for, as_json=as_json)
         else:
-            options = FileOptions(file, idempotency_prefix, refused, retry_for, as_json)
-            send_file(api, options)
+            batch = str(resume) if resume is not None else None
+            send_file(
+                api,
+                FileOptions(file, idempotency_prefix, batch, refused, retry_for, as_json=as_json),
+            )
 
 
 def _recipient(to: list[str] | None, given: str | None) -> dict[str, Any] | None:

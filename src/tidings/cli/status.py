@@ -1,5 +1,6 @@
 """`tidings status`."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from tidings.domain.reasons import Reason
 
 app = typer.Typer(add_completion=False)
 
+_REACHED = {DeliveryStatus.SENT, DeliveryStatus.DELIVERED}
 _TEXTS = {reason.value: reason.text for reason in Reason}
 
 
@@ -31,18 +33,19 @@ def status(
     ] = 0.5,
     as_json: Json = False,
 ) -> None:
-    """What became of a notification: its deliveries, and what happened when."""
+    """What became of a notification: its deliveries, and what happened when.
+
+    With --follow, the exit status is 1 when it reached nobody: neither sent nor delivered over any channel.
+    """
     with open_api(load_settings()) as api:
         if not follow:
             answer = api.get("notifications", str(notification_id), "status")
             print_json(answer) if as_json else console().print(_view(answer))
             return
         changes = _changes(api, str(notification_id), interval)
-        if as_json:
-            for answer in changes:
-                print_json(answer)
-        else:
-            _show(console(), changes)
+        last = _printed(changes) if as_json else _show(console(), changes)
+    if last not in _REACHED:
+        raise typer.Exit(1)
 
 
 def _changes(api: Api, notification_id: str, interval: float) -> Iterator[dict[str, Any]]:
@@ -58,14 +61,29 @@ def _changes(api: Api, notification_id: str, interval: float) -> Iterator[dict[s
         time.sleep(interval)
 
 
-def _show(out: Console, changes: Iterator[dict[str, Any]]) -> None:
-    if not out.is_terminal:
+def _printed(changes: Iterator[dict[str, Any]]) -> str:
+    """The status that it ended with."""
+    last = ""
+    for answer in changes:
+        print_json(answer)
+        last = answer["status"]
+    return last
+
+
+def _show(out: Console, changes: Iterator[dict[str, Any]]) -> str:
+    """The status that it ended with."""
+    last = ""
+    with contextlib.ExitStack() as stack:
+        live = (
+            stack.enter_context(Live(console=out, auto_refresh=False)) if out.is_terminal else None
+        )
         for answer in changes:
-            out.print(_view(answer))
-        return
-    with Live(console=out, auto_refresh=False) as live:
-        for answer in changes:
-            live.update(_view(answer), refresh=True)
+            if live:
+                live.update(_view(answer), refresh=True)
+            else:
+                out.print(_view(answer))
+            last = answer["status"]
+    return last
 
 
 def _view(answer: dict[str, Any]) -> RenderableType:

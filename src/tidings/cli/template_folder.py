@@ -2,7 +2,7 @@
 
     templates/
       welcome_email/            the template's id
-        template.toml           name, category, on_unknown; may be empty
+        template.toml           name, category, on_unknown, deduplicate_seconds, locale; may be empty
         email.subject.txt       one file for each field of each channel,
         email.html
         email.text.txt
@@ -10,6 +10,7 @@
         push.toml               or one for a channel with several short ones
         in_app.toml
         webhook.json            the payload; null to send the notification's data as it is
+        de/                     the same files, for those who read German
 
 A text file's last line feed belongs to the file and not to the text.
 """
@@ -25,9 +26,12 @@ import orjson
 import pydantic_core
 
 from tidings.cli import toml_text
+from tidings.domain.locales import canonical
 
 MAIN = "template.toml"
-_SETTINGS = ("name", "category", "on_unknown")
+_SETTINGS = ("name", "category", "on_unknown", "deduplicate_seconds", "locale")
+_NUMBERS = frozenset({"deduplicate_seconds"})
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,4}){0,2}")
 _DEFAULTS = {"category": "transactional", "on_unknown": "resend"}
 
 _TEXTS: Mapping[str, tuple[str, str]] = {
@@ -46,6 +50,10 @@ _TABLES: Mapping[str, tuple[str, Sequence[str]]] = {
 _JSON: Mapping[str, tuple[str, str]] = {"webhook.json": ("webhook", "payload")}
 KNOWN = (MAIN, *_TEXTS, *_TABLES, *_JSON)
 """The files that a template's folder may have; README files and hidden ones do not matter."""
+
+
+Content = Mapping[str, Mapping[str, Any]]
+"""By channel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,10 @@ class Template:
     name: str
     category: str
     on_unknown: str
-    content: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    content: Content = field(repr=False)
+    deduplicate_seconds: int | None = None
+    locale: str | None = None
+    locales: Mapping[str, Content] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of_answer(cls, answer: Mapping[str, Any]) -> "Template":
@@ -90,6 +101,9 @@ class Template:
             answer["category"],
             answer["on_unknown"],
             answer["content"],
+            answer.get("deduplicate_seconds"),
+            answer.get("locale"),
+            answer.get("locales") or {},
         )
 
     def document(self) -> dict[str, Any]:
@@ -97,7 +111,10 @@ class Template:
             "name": self.name,
             "category": self.category,
             "on_unknown": self.on_unknown,
+            "deduplicate_seconds": self.deduplicate_seconds,
             "content": self.content,
+            "locale": self.locale,
+            "locales": self.locales,
         }
 
 
@@ -123,17 +140,12 @@ def find(paths: Sequence[Path]) -> list[Path]:
 def read(folder: Path) -> Template:
     """Raises FolderError with all that is wrong."""
     mistakes: list[Mistake] = []
-    content: dict[str, dict[str, Any]] = {}
-    settings: dict[str, str] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith((".", "README")):
-            continue
-        try:
-            channel, fields = _parse(path, _text(path))
-        except FolderError as error:
-            mistakes += error.mistakes
-        else:
-            (content.setdefault(channel, {}) if channel else settings).update(fields)
+    settings, content = _folder(folder, mistakes)
+    locales: dict[str, Content] = {}
+    for path in _languages(folder):
+        _, locales[_tag(path)] = _folder(path, mistakes)
+        if (path / MAIN).exists():
+            mistakes.append(Mistake(path / MAIN, 0, "belongs to the template, not to a language"))
     if mistakes:
         raise FolderError(mistakes)
     return Template(
@@ -142,12 +154,61 @@ def read(folder: Path) -> Template:
         category=settings.get("category", _DEFAULTS["category"]),
         on_unknown=settings.get("on_unknown", _DEFAULTS["on_unknown"]),
         content=content,
+        deduplicate_seconds=settings.get("deduplicate_seconds"),
+        locale=settings.get("locale"),
+        locales=locales,
     )
+
+
+def _tag(path: Path) -> str:
+    """Its language as the API writes it; what is no language tag is left for the API to refuse."""
+    try:
+        return canonical(path.name)
+    except ValueError:
+        return path.name
+
+
+def _languages(folder: Path) -> list[Path]:
+    """The folders inside, one for each language."""
+    if not folder.is_dir():
+        return []
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and _LANGUAGE.fullmatch(path.name)
+    ]
+
+
+def _folder(
+    folder: Path, mistakes: list[Mistake]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Settings, and content by channel, of the files of one folder."""
+    settings: dict[str, Any] = {}
+    content: dict[str, dict[str, Any]] = {}
+    languages = _languages(folder)
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "README")) or path in languages:
+            continue
+        try:
+            channel, fields = _parse(path, _text(path))
+        except FolderError as error:
+            mistakes += error.mistakes
+        else:
+            (content.setdefault(channel, {}) if channel else settings).update(fields)
+    return settings, content
 
 
 def write(folder: Path, template: Template) -> None:
     """Make the folder say exactly this; files that are not a template's stay. Raises OSError."""
-    files = dict(_files(template))
+    _write(folder, dict(_files(template)))
+    for tag in {path.name for path in _languages(folder)} | set(template.locales):
+        inner = folder / tag
+        _write(inner, dict(_content_files(template.locales.get(tag, {}))))
+        if not any(inner.iterdir()):
+            inner.rmdir()
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in KNOWN:
         path = folder / name
@@ -163,6 +224,10 @@ def locate(folder: Path, path: str, message: str) -> Mistake:
     found = re.match(r"line (\d+): (.*)", message, re.DOTALL)
     line, said = (int(found[1]), found[2]) if found else (0, message)
     first, _, rest = path.partition(".")
+    if first == "locales" and rest:
+        tag, _, rest = rest.partition(".")
+        inner = next((one for one in _languages(folder) if _same(one.name, tag)), folder / tag)
+        return locate(inner, f"content.{rest}", message)
     if first != "content":
         return Mistake(folder / MAIN, _line_of(folder / MAIN, path), said)
     channel, _, name = rest.partition(".")
@@ -175,6 +240,10 @@ def locate(folder: Path, path: str, message: str) -> Mistake:
     if channel == "webhook" and name.startswith("payload"):
         return Mistake(folder / "webhook.json", 0, f"{name}: {said}")
     return Mistake(folder, 0, f"{path}: {said}" if path else said)
+
+
+def _same(one: str, other: str) -> bool:
+    return one.replace("_", "-").lower() == other.replace("_", "-").lower()
 
 
 def _parse(path: Path, text: str) -> tuple[str, dict[str, Any]]:
@@ -214,7 +283,7 @@ def _text(path: Path) -> str:
         raise FolderError([Mistake(path, 0, error.strerror or "cannot be read")]) from None
 
 
-def _table(path: Path, text: str, names: Sequence[str]) -> dict[str, str]:
+def _table(path: Path, text: str, names: Sequence[str]) -> dict[str, Any]:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -224,12 +293,12 @@ def _table(path: Path, text: str, names: Sequence[str]) -> dict[str, str]:
         Mistake(
             path,
             _line_in(text, name),
-            f"{name} must be a text"
+            f"{name} must be a {'number' if name in _NUMBERS else 'text'}"
             if name in names
             else f"{name} is not known; known: {', '.join(names)}",
         )
         for name, value in table.items()
-        if name not in names or not isinstance(value, str)
+        if name not in names or type(value) is not (int if name in _NUMBERS else str)
     ]
     if mistakes:
         raise FolderError(mistakes)
@@ -247,15 +316,24 @@ def _json(path: Path, text: str) -> Any:
 def _files(template: Template) -> Iterator[tuple[str, str]]:
     settings = {"name": template.name} if template.name != template.id else {}
     settings |= {"category": template.category, "on_unknown": template.on_unknown}
-    yield MAIN, toml_text.dump(settings)
+    if template.locale is not None:
+        settings["locale"] = template.locale
+    text = toml_text.dump(settings)
+    if template.deduplicate_seconds is not None:
+        text += f"deduplicate_seconds = {template.deduplicate_seconds}\n"
+    yield MAIN, text
+    yield from _content_files(template.content)
+
+
+def _content_files(content: Content) -> Iterator[tuple[str, str]]:
     for file, (channel, name) in _TEXTS.items():
-        if (value := template.content.get(channel, {}).get(name)) is not None:
+        if (value := content.get(channel, {}).get(name)) is not None:
             yield file, f"{value}\n"
     for file, (channel, names) in _TABLES.items():
-        if given := template.content.get(channel):
+        if given := content.get(channel):
             yield file, toml_text.dump({name: given[name] for name in names if given.get(name)})
     for file, (channel, name) in _JSON.items():
-        given = template.content.get(channel, {"": ""})
+        given = content.get(channel, {"": ""})
         # A channel without any field is there too: null says so, and that the data itself is sent.
         if name in given or not given:
             value = orjson.dumps(given.get(name), option=orjson.OPT_INDENT_2).decode()

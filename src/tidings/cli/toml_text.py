@@ -23,12 +23,11 @@ def _string(value: str) -> str:
 def _block(value: str) -> str:
     """Between triple quotes. Quotes are escaped only where they would end it: in a row of three or more,
     and at the end."""
-    text = value.replace("\\", "\\\\").replace("\r", "\\r")
+    last = '\\"' if value.endswith('"') else ""
+    text = (value[:-1] if last else value).replace("\\", "\\\\").replace("\r", "\\r")
     text = _CONTROL.sub(_escape, text)
     text = text.replace('"""', '""\\"')
-    if text.endswith('"'):
-        text = f'{text[:-1]}\\"'
-    return f'"""\n{text}"""'
+    return f'"""\n{text}{last}"""'
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -22,6 +22,10 @@ from tidings.settings import Settings
 
 app = typer.Typer(add_completion=False)
 
+# A reserve works on backlogs: where processors are short, the API and the first worker, who see to what is
+# urgent, go before it.
+_GIVES_WAY = 5
+
 
 @app.command()
 def worker(
@@ -30,6 +34,8 @@ def worker(
 ) -> None:
     """Run one worker process: it delivers, retries, and looks after the database."""
     settings = load_settings()
+    if reserve:
+        os.nice(_GIVES_WAY)
     with explained():
         uvloop.run(_run(settings, supervised, reserve))
     leave(0)

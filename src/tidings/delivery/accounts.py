@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tidings.delivery.health import Health
 from tidings.delivery.places import Places
 from tidings.domain.channels import Channel
 from tidings.domain.fairness import Room
@@ -32,36 +33,28 @@ class OpenAccount:
         *,
         concurrency: int,
         clock: Callable[[], float],
+        patience: float | None = None,
     ) -> "OpenAccount":
-        """concurrency: deliveries in flight in one worker at the most."""
+        """concurrency: deliveries in flight in one worker at the most. patience: see Places."""
         capacity = max(1, concurrency * _SHARE[0] // _SHARE[1])
         if (field := manifest.concurrency_field) is not None:
             capacity = int(account.number(field))
-        return cls(account, manifest, provider, Places(capacity, clock))
+        return cls(account, manifest, provider, Places(capacity, clock, patience))
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """opened: None when no account can take it now; fits: whether any could, at another time."""
+    """opened: None when no account can take it now; fits: whether any could, at another time; busy: whether it
+    only has too much to do."""
 
     opened: OpenAccount | None
     choice: Choice | None
     fits: bool
+    busy: bool = False
 
 
 class Closable(Protocol):
     async def close(self) -> None: ...
-
-
-class Held(Protocol):
-    """Which accounts are held back, because they fail or throttle."""
-
-    def may_call(self, account: str) -> bool: ...
-
-
-class NothingHeld:
-    def may_call(self, account: str) -> bool:
-        return True
 
 
 class Accounts:
@@ -69,12 +62,14 @@ class Accounts:
         self,
         opened: Sequence[OpenAccount],
         clients: Sequence[Closable] = (),
-        health: Held | None = None,
+        health: Health | None = None,
+        watched: Collection[str] = (),
     ) -> None:
-        """clients: what the providers share, closed after them."""
+        """clients: what the providers share, closed after them. watched: accounts whose health is."""
         self.opened = opened
         self._clients = clients
-        self._health = health or NothingHeld()
+        self._health = health
+        self._watched = frozenset(watched)
         self._by_name = {one.account.name: one for one in opened}
         self._by_channel: dict[Channel, list[Account]] = {}
         for one in opened:
@@ -82,7 +77,13 @@ class Accounts:
                 self._by_channel.setdefault(channel, []).append(one.account)
 
     def choose(
-        self, channel: Channel, facts: Facts, *, pinned: str | None, avoid: Collection[str]
+        self,
+        channel: Channel,
+        facts: Facts,
+        *,
+        pinned: str | None,
+        avoid: Collection[str],
+        urgent: bool,
     ) -> Chosen:
         routed = route(
             self._by_channel.get(channel, ()),
@@ -90,27 +91,31 @@ class Accounts:
             pinned=pinned,
             avoid=avoid,
             blocked=self._blocked,
+            busy=lambda name: self._by_name[name].places.is_full(urgent=urgent),
             uniform=random.random(),  # noqa: S311 - spreads load, keeps no secret
         )
         opened = self._by_name[routed.account.name] if routed.account else None
+        if opened is not None and opened.places.is_overfull():
+            return Chosen(None, None, fits=True, busy=True)
         return Chosen(opened, routed.choice, routed.fits)
+
+    def watch(self, name: str) -> Health | None:
+        """Who is to be asked before a call to this account, and told of it."""
+        return self._health if name in self._watched else None
 
     def named(self, name: str | None) -> OpenAccount | None:
         return self._by_name.get(name or "")
 
-    def rooms(self) -> dict[Channel, Room]:
-        """What the accounts of each channel can take now. A channel without accounts is not named: what waits
-        for it is claimed, to be told so."""
+    def rooms(self, channels: Collection[Channel | None]) -> dict[Channel, Room]:
+        """What the accounts of these channels, for which something waits, can take now. A channel without accounts
+        is not named: what waits for it is claimed, to be told so."""
         rooms: dict[Channel, Room] = {}
-        for channel, accounts in self._by_channel.items():
-            free = [
-                self._by_name[one.name].places.room()
-                for one in accounts
-                if not self._blocked(one.name)
-            ]
-            rooms[channel] = Room(
-                sum(room.ordinary for room in free), sum(room.critical for room in free)
-            )
+        for channel in channels:
+            if channel is not None and (accounts := self._by_channel.get(channel)):
+                free = [self._room(one.name) for one in accounts]
+                rooms[channel] = Room(
+                    sum(room.ordinary for room in free), sum(room.critical for room in free)
+                )
         return rooms
 
     async def close(self) -> None:
@@ -119,5 +124,13 @@ class Accounts:
         for client in self._clients:
             await client.close()
 
+    def _room(self, name: str) -> Room:
+        room = self._by_name[name].places.room()
+        if (health := self.watch(name)) is None:
+            return room
+        calls = health.room(name)
+        return Room(int(min(room.ordinary, calls)), int(min(room.critical, calls)))
+
     def _blocked(self, name: str) -> bool:
-        return not self._health.may_call(name)
+        health = self.watch(name)
+        return health is not None and not health.may_call(name)

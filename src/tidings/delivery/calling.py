@@ -8,7 +8,9 @@ from datetime import datetime
 
 import structlog
 
+from tidings.delivery import limiting
 from tidings.delivery.accounts import OpenAccount
+from tidings.delivery.health import Health, Permit
 from tidings.delivery.settling import Held, Try
 from tidings.domain.messages import Message
 from tidings.domain.outcomes import OUTCOME_WORDS, Outcome, Unknown
@@ -24,6 +26,23 @@ _PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class Leave:
+    """Leave to make one call to an account that is watched; to be used or given back."""
+
+    health: Health
+    permit: Permit
+
+    def started(self) -> None:
+        self.health.started(self.permit.account, self.permit)
+
+    def ended(self, outcome: Outcome) -> None:
+        self.health.ended(self.permit, outcome)
+
+    def give_back(self) -> None:
+        self.health.give_back(self.permit)
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """A delivery that is ready to be sent, and by whom."""
 
@@ -31,23 +50,32 @@ class Ready:
     chosen: OpenAccount
     choice: Choice
     message: Message
+    leave: Leave | None = None
+    permit: limiting.Permit | None = None
 
 
 Finished = Callable[[Ready, Try], None]
 
 
 class Caller:
-    """Starts calls and hands each outcome to `finished`, and what was never called to `unsent`."""
+    """Starts calls and hands each outcome to `finished`, what was never called to `unsent`, what expired while it
+    waited for its turn to `expired`, and what waited for longer than its permit of the rate limits holds to
+    `late`."""
 
     def __init__(
         self,
         finished: Finished,
         unsent: Callable[[Held], None],
+        expired: Callable[[Held], None],
         metrics: Metrics,
         now: Callable[[], datetime],
+        *,
+        late: Callable[[Held], None],
     ) -> None:
         self._finished = finished
+        self._late = late
         self._unsent = unsent
+        self._expired = expired
         self._metrics = metrics
         self._now = now
         self._tasks: set[asyncio.Task[None]] = set()
@@ -87,20 +115,41 @@ class Caller:
         except asyncio.CancelledError:
             # Still waiting for its turn when the worker was stopped: there was no attempt.
             for one in batch:
+                give_back(one)
                 self._unsent(one.held)
             return
-        started = self._now()
         try:
-            outcomes = await self._send(chosen, batch)
+            if batch := self._in_time(batch):
+                started = self._now()
+                outcomes = await self._send(chosen, batch)
+                self._conclude(batch, outcomes, started)
         finally:
             chosen.places.end_turn()
-        self._conclude(batch, outcomes, started)
+
+    def _in_time(self, batch: Sequence[Ready]) -> list[Ready]:
+        """Without what expired while it waited: after a jam nothing stale leaves, nor what a limit has forgotten."""
+        now = self._now()
+        in_time = []
+        for one in batch:
+            if (expires_at := one.held.work.expires_at) is not None and expires_at <= now:
+                give_back(one)
+                self._expired(one.held)
+            elif one.permit is not None and one.permit.is_late():
+                give_back(one)
+                self._late(one.held)
+            else:
+                in_time.append(one)
+        return in_time
 
     async def _send(self, chosen: OpenAccount, batch: Sequence[Ready]) -> Sequence[Outcome]:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         began = loop.time()
         self._deadlines[task] = began + chosen.account.timeout + _PATIENCE
+        leaves = [one.leave for one in batch]
+        for leave in leaves:
+            if leave is not None:
+                leave.started()
         try:
             outcomes = await chosen.provider.send([one.message for one in batch])
             for outcome in outcomes:
@@ -112,16 +161,13 @@ class Caller:
         except asyncio.CancelledError:
             outcomes = [Unknown(Reason.TIMED_OUT)] * len(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, the call may have been made
-            # The frames only: the text of an error may hold an address or what was to be sent.
-            log.error(  # noqa: TRY400
-                "provider.failed",
-                account=chosen.account.name,
-                error=type(error).__name__,
-                frames="".join(traceback.format_tb(error.__traceback__)),
-            )
+            _log_failure(chosen, error)
             outcomes = [Unknown(Reason.PROVIDER_FAILED, type(error).__name__)] * len(batch)
         finally:
             self._deadlines.pop(task, None)
+        for leave, outcome in zip(leaves, outcomes, strict=True):
+            if leave is not None:
+                leave.ended(outcome)
         self._metrics.attempt_seconds.labels(chosen.manifest.name).observe(loop.time() - began)
         return outcomes
 
@@ -130,16 +176,41 @@ class Caller:
     ) -> None:
         finished = self._now()
         for ready, outcome in zip(batch, outcomes, strict=True):
-            word = OUTCOME_WORDS[type(outcome)]
-            message, chosen = ready.message, ready.chosen
-            self._metrics.attempts.labels(message.channel, chosen.manifest.name, word).inc()
-            tried = Try(
-                number=message.attempt,
-                account=chosen.account.name,
-                choice=ready.choice,
-                outcome=outcome,
-                word=word,
-                started_at=started,
-                finished_at=finished,
-            )
-            self._finished(ready, tried)
+            try:
+                self._finished(ready, self._tried(ready, outcome, started, finished))
+            except Exception as error:  # noqa: BLE001 - or the delivery would be held for ever
+                _log_failure(ready.chosen, error)
+                outcome = Unknown(Reason.PROVIDER_FAILED, type(error).__name__)  # noqa: PLW2901
+                self._finished(ready, self._tried(ready, outcome, started, finished))
+
+    def _tried(self, ready: Ready, outcome: Outcome, started: datetime, finished: datetime) -> Try:
+        word = OUTCOME_WORDS[type(outcome)]
+        message, chosen = ready.message, ready.chosen
+        self._metrics.attempts.labels(message.channel, chosen.manifest.name, word).inc()
+        return Try(
+            number=message.attempt,
+            account=chosen.account.name,
+            choice=ready.choice,
+            outcome=outcome,
+            word=word,
+            started_at=started,
+            finished_at=finished,
+        )
+
+
+def give_back(one: Ready) -> None:
+    """What was taken for its call, which is not made."""
+    if one.leave is not None:
+        one.leave.give_back()
+    if one.permit is not None:
+        one.permit.give_back()
+
+
+def _log_failure(chosen: OpenAccount, error: Exception) -> None:
+    """The frames only: the text of an error may hold an address or what was to be sent."""
+    log.error(
+        "provider.failed",
+        account=chosen.account.name,
+        error=type(error).__name__,
+        frames="".join(traceback.format_tb(error.__traceback__)),
+    )

@@ -1,11 +1,12 @@
 """What a worker takes from the queue: as much as there is room for, shared fairly between the lanes."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from tidings.delivery.accounts import Accounts
+from tidings.delivery.gates import Gates
 from tidings.domain.channels import Channel
 from tidings.domain.fairness import Offer, Room, Sharing, Weights
 from tidings.domain.lanes import Lane
@@ -38,6 +39,7 @@ class Claimer:
         weights: Weights,
         lease: float,
         new_lease: Callable[[], UUID],
+        gates: Gates,
         clock: Callable[[], float],
     ) -> None:
         self._pool = pool
@@ -45,6 +47,7 @@ class Claimer:
         self._sharing = Sharing(weights)
         self._lease = lease
         self._new_lease = new_lease
+        self._gates = gates
         self._clock = clock
         self._cursor = Cursor()
         self._lanes: dict[Lane, _Known] = {}
@@ -53,17 +56,27 @@ class Claimer:
 
     async def claim(self, most: int, ordinary: int) -> list[Claimed]:
         """Claim up to `most` deliveries, and up to `ordinary` of them that are not critical."""
-        if self._cursor.restart_when_due(self._clock()):
+        if self._cursor.is_restart_due(self._clock()):
             await self.look()
+        lanes = {lane: known for lane, known in self._lanes.items() if self._is_open(lane)}
         offers = self._sharing.offers(
-            [lane for lane, known in self._lanes.items() if known.waiting],
-            [lane for lane, known in self._lanes.items() if not known.waiting],
+            [lane for lane, known in lanes.items() if known.waiting],
+            [lane for lane, known in lanes.items() if not known.waiting],
             most,
             ordinary,
-            self._accounts.rooms(),
+            self._accounts.rooms({lane.channel for lane in lanes}),
         )
+        claimed = await self._take(offers, most)
+        self.hungry = any(self._lanes[offer.lane].waiting for offer in offers)
+        return claimed
+
+    async def _take(self, offers: Sequence[Offer], most: int) -> list[Claimed]:
+        offers = [
+            Offer(one.lane, places)
+            for one in offers
+            if (places := self._gates.most(one.lane, one.places)) > 0
+        ]
         if not offers:
-            self.hungry = False
             return []
         async with borrow(self._pool) as connection:
             claimed = await queue.claim(
@@ -78,31 +91,59 @@ class Claimer:
         self._learn(offers, claimed)
         return claimed
 
-    async def look(self) -> float | None:
+    @property
+    def expects_urgent(self) -> bool:
+        """Whether anything critical came of late."""
+        return any(lane.priority is Priority.CRITICAL for lane in self._lanes)
+
+    async def claim_urgent(self, most: int) -> list[Claimed]:
+        """Claim what is critical in the lanes that are known, beside another claim."""
+        lanes = [
+            lane
+            for lane in self._lanes
+            if lane.priority is Priority.CRITICAL and self._is_open(lane)
+        ]
+        if not lanes:
+            return []
+        rooms = self._accounts.rooms({lane.channel for lane in lanes})
+        offers = self._sharing.urgent(lanes, most, rooms)
+        return await self._take(offers, most)
+
+    async def look(self, *, only_urgent: bool = False) -> float | None:
         """Look at the whole queue. Seconds until something can be claimed: 0 when it can be now, None when
-        nothing waits for a time; what waits for room in its channel's accounts does not count."""
+        nothing waits for a time; what waits for room in its channel's accounts does not count, nor, where the
+        worker has places for what is urgent only, does the rest."""
+        began = self._clock()
         async with borrow(self._pool) as connection:
             heads = await queue.heads(connection)
         now = self._clock()
+        fronts = {head.lane: head.due_at for head in heads if head.due_at and head.due_in <= 0}
+        self._cursor.restart(fronts, now, now - began)
         self._forget(now)
         for head in heads:
             self._lanes[head.lane] = _Known(head.due_in <= 0, now)
-        rooms = self._accounts.rooms()
+        rooms = self._accounts.rooms({head.lane.channel for head in heads})
         possible = [head for head in heads if _fits(head.lane, rooms)]
         self.crowded = len(possible) < len(heads)
-        return min((max(0.0, head.due_in) for head in possible), default=None)
+        if only_urgent:
+            possible = [head for head in possible if head.lane.priority is Priority.CRITICAL]
+        waits = (max(0.0, head.due_in, self._gates.opens_in(head.lane)) for head in possible)
+        return min(waits, default=None)
 
-    def _learn(self, offers: list[Offer], claimed: list[Claimed]) -> None:
+    def _learn(self, offers: Sequence[Offer], claimed: Sequence[Claimed]) -> None:
         now = self._clock()
         taken = Counter(one.lane for one in claimed)
         emptied = [offer.lane for offer in offers if taken[offer.lane] < offer.places]
         self._cursor.advance(claimed, emptied)
         for offer in offers:
-            known = self._lanes[offer.lane]
+            # Another look may have come between, and seen the lane without anything.
+            known = self._lanes.setdefault(offer.lane, _Known(waiting=False, seen=now))
             known.waiting = taken[offer.lane] == offer.places
             if taken[offer.lane]:
                 known.seen = now
-        self.hungry = any(self._lanes[offer.lane].waiting for offer in offers)
+
+    def _is_open(self, lane: Lane) -> bool:
+        return not self._gates.opens_in(lane)
 
     def _forget(self, now: float) -> None:
         """Lanes that had nothing for a while; a look at the whole queue finds them again."""

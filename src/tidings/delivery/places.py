@@ -13,11 +13,16 @@ _LEAST_AHEAD = 16
 class Places:
     """Some are kept for what is critical. ahead: beside the calls under way as many deliveries may wait for
     their turn as were finished in the last moment, so that a fast account never starves and a slow one
-    never fills the worker.
+    never fills the worker. patience: seconds after which what waits for its turn has waited in vain, because its
+    permit of a rate limit has run out; None for no such limit.
     """
 
-    def __init__(self, capacity: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, capacity: int, clock: Callable[[], float], patience: float | None = None
+    ) -> None:
         self._capacity = capacity
+        self._least_ahead = _LEAST_AHEAD if patience is None else 0
+        self._look_ahead = _LOOK_BACK if patience is None else min(_LOOK_BACK, patience / 2)
         self._kept = max(1, capacity // 10) if capacity > 1 else 0
         self._clock = clock
         self._free = capacity
@@ -26,7 +31,7 @@ class Places:
         self._held = 0
         self._finished = 0
         self._since = clock()
-        self._ahead = _LEAST_AHEAD
+        self._ahead = self._least_ahead
 
     # ------------------------------------------------------------ how much may be claimed
 
@@ -36,6 +41,14 @@ class Places:
         critical = self._capacity + self._ahead - self._held
         ordinary = critical - self._kept
         return Room(ordinary=max(0, ordinary), critical=max(0, critical))
+
+    def is_full(self, *, urgent: bool) -> bool:
+        """Whether room() at its last look would give nothing by now."""
+        return self._held >= self._capacity + self._ahead - (0 if urgent else self._kept)
+
+    def is_overfull(self) -> bool:
+        """Whether so much waits for its turn that it would take the place of what other accounts could send."""
+        return self._held * 4 >= (self._capacity + self._ahead) * 5
 
     def hold(self) -> None:
         """A delivery was claimed for this account."""
@@ -50,7 +63,7 @@ class Places:
         elapsed = self._clock() - self._since
         if elapsed < _LOOK_BACK:
             return
-        self._ahead = max(_LEAST_AHEAD, int(self._finished * _LOOK_BACK / elapsed))
+        self._ahead = max(self._least_ahead, int(self._finished * self._look_ahead / elapsed))
         self._finished = 0
         self._since += elapsed
 

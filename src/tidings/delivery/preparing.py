@@ -52,7 +52,9 @@ def _compile(version: TemplateVersion) -> Compiled:
     """A version that compiled when it was saved may not with another release of the engine: that fails
     its deliveries, and must not stop the worker."""
     try:
-        return compile_content(version.template_id, version.content)
+        return compile_content(
+            version.template_id, version.content, version.locales, version.locale
+        )
     except TemplateSourceError as error:
         log.error(  # noqa: TRY400 - the traceback would add nothing
             "template.broken",

@@ -6,6 +6,7 @@ call.
 """
 
 import asyncio
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
@@ -15,24 +16,30 @@ import structlog
 from tidings.delivery.accounts import Accounts, OpenAccount
 from tidings.delivery.calling import Caller, Ready
 from tidings.delivery.claiming import Claimer
+from tidings.delivery.gates import Gates
 from tidings.delivery.ledger import Ledger
+from tidings.delivery.limiting import Limits
 from tidings.delivery.preparing import CompiledTemplates
 from tidings.delivery.settling import Held, Settlement, Try
 from tidings.delivery.starting import Starter
 from tidings.delivery.verdicts import Verdicts
+from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.fairness import Weights
+from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
-from tidings.domain.retry import Retry, RetryPolicies
+from tidings.domain.retry import Retry, RetryPolicies, Settle
 from tidings.metrics import Metrics
 from tidings.queue import postgres as queue
-from tidings.queue.postgres import Hold
+from tidings.queue.postgres import Claimed, Hold
 from tidings.settings import WorkerSettings
+from tidings.store.batches import BatchStates
 from tidings.store.database import UNAVAILABLE, Pool, borrow
 from tidings.store.keyring import KeyRing
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _BETWEEN_CLAIMS = 0.006  # seconds
+_SHORT_TURN = 64  # deliveries; preparing more at once would keep what is urgent waiting
 _PAUSE = 0.5  # seconds between tries while the database is away
 
 
@@ -47,8 +54,10 @@ class Pump:
         keyring: KeyRing,
         accounts: Accounts,
         templates: CompiledTemplates,
+        batches: BatchStates,
         policies: RetryPolicies,
         weights: Weights,
+        limits: Limits,
         settings: WorkerSettings,
         metrics: Metrics,
         new_lease: Callable[[], UUID],
@@ -60,8 +69,15 @@ class Pump:
         self._claimed_at = 0.0
         self._held: dict[Hold, OpenAccount | None] = {}
         self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._busy = (
+            False  # the claim loop is at work, and would see what is urgent only at its next round
+        )
         self._stopping = False
-        self._crowded = False
+        self._stuck = False  # there was no place at all
+        self._full = False  # there was none for what is not critical
+        self._limits = limits
+        self._gates = Gates(limits.clock)
         self._verdicts = Verdicts(accounts, policies)
         self._claimer = Claimer(
             pool,
@@ -69,19 +85,25 @@ class Pump:
             weights=weights,
             lease=settings.lease,
             new_lease=new_lease,
+            gates=self._gates,
             clock=asyncio.get_running_loop().time,
         )
         self._ledger = Ledger(
             pool, keyring, metrics, settled=self._settled, now=_now, checkpoint=checkpoint
         )
-        self._caller = Caller(self._finished, self._unsent, metrics, _now)
+        self._caller = Caller(
+            self._finished, self._unsent, self._expired, metrics, _now, late=self._late
+        )
         self._starter = Starter(
             pool=pool,
             keyring=keyring,
             accounts=accounts,
             templates=templates,
+            batches=batches,
             verdicts=self._verdicts,
             metrics=metrics,
+            limits=limits,
+            gates=self._gates,
             lease=settings.lease,
             conclude=self._ledger.add,
             hold=self._hold,
@@ -92,22 +114,34 @@ class Pump:
     def wake(self, _payload: str = "") -> None:
         """There may be work."""
         self._wake.set()
+        self._urgent.set()
 
     def stop(self) -> None:
         """Claim no more; run() then finishes what is under way and returns."""
         self._stopping = True
         self._wake.set()
+        self._urgent.set()
 
     async def run(self) -> None:
         """Work until stop(), in a bounded time after it."""
         async with asyncio.TaskGroup() as loops:
             settling = loops.create_task(self._ledger.run())
             heartbeat = loops.create_task(self._heartbeat_loop())
+            urgent = loops.create_task(self._urgent_loop())
             await self._claim_loop()
+            await urgent
             await self._caller.drain(self._settings.shutdown_grace)
             self._ledger.close()
             await settling
             heartbeat.cancel()
+        await self._put_back()
+
+    async def _put_back(self) -> None:
+        """The permits that were not used; without the database they run out by themselves."""
+        try:
+            await self._limits.close()
+        except UNAVAILABLE as error:
+            log.warning("database.unavailable", doing="limits", error=type(error).__name__)
 
     # ------------------------------------------------------------ claiming
 
@@ -115,7 +149,7 @@ class Pump:
         while not self._stopping:
             self._wake.clear()
             most, ordinary = self._free_places()
-            self._crowded = not ordinary
+            self._stuck, self._full = not most, not ordinary
             if not most:
                 await self._wake.wait()
                 continue
@@ -124,25 +158,54 @@ class Pump:
                 await self._claim(most, ordinary)
                 if not self._claimer.hungry:
                     await self._idle()
-            except UNAVAILABLE as error:
-                log.warning("database.unavailable", doing="claim", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - the outcomes of calls under way are known only here
+                # What was claimed is claimed again when its lease has run out.
+                _log_claim(error)
                 await asyncio.sleep(_PAUSE)
+
+    async def _urgent_loop(self) -> None:
+        """What is critical need not wait for the claim loop, which may be busy with hundreds of others."""
+        while not self._stopping:
+            await self._urgent.wait()
+            self._urgent.clear()
+            free = self._free()
+            if not self._busy or not free:
+                continue
+            try:
+                await self._send(await self._claimer.claim_urgent(free))
+            except Exception as error:  # noqa: BLE001 - as in the claim loop
+                _log_claim(error)
+            await asyncio.sleep(_BETWEEN_CLAIMS)
+
+    def _free(self) -> int:
+        """Never less than none: two loops claim, and so together can take more than there are."""
+        return max(0, self._settings.concurrency - len(self._held))
 
     def _free_places(self) -> tuple[int, int]:
         """How many places a claim may fill in all, and how many of them with what is not critical. So few that a
         query is not worth it count as none, so that batches stay large."""
         limit = min(self._settings.concurrency, self._settings.claim_batch)
+        if self._claimer.expects_urgent:
+            limit = min(limit, _SHORT_TURN)
         worthwhile = max(1, limit // 8)
-        free = self._settings.concurrency - len(self._held)
-        others = free - self._settings.concurrency // 10
+        free = self._free()
+        kept = max(1, self._settings.concurrency // 10) if self._settings.concurrency > 1 else 0
+        others = free - kept
         return min(limit, free), min(limit, others) if others >= worthwhile else 0
 
     async def _claim(self, most: int, ordinary: int) -> None:
-        claimed = await self._claimer.claim(most, ordinary)
+        self._busy = True
+        try:
+            await self._send(await self._claimer.claim(most, ordinary))
+        finally:
+            self._busy = False
+
+    async def _send(self, claimed: Sequence[Claimed]) -> None:
         if not claimed:
             return
         self._checkpoint("claimed")
         ready = await self._starter.prepare(claimed)
+        ready = await self._starter.admit(ready)
         if self._stopping:
             await self._starter.give_back(ready)
             return
@@ -161,8 +224,7 @@ class Pump:
         self._claimed_at = asyncio.get_running_loop().time()
 
     async def _idle(self) -> None:
-        due = await self._claimer.look()
-        self._crowded = self._crowded or self._claimer.crowded
+        due = await self._claimer.look(only_urgent=self._full)
         wait = self._settings.poll if due is None else min(self._settings.poll, max(due, 0.01))
         try:
             await asyncio.wait_for(self._wake.wait(), wait)
@@ -204,28 +266,50 @@ class Pump:
         """Back on the queue, as if it had not been taken."""
         self._ledger.add(Settlement(held, Retry(_now(), Reason.WORKER_STOPPED)))
 
+    def _late(self, held: Held) -> None:
+        """Its permit ran out before its turn came."""
+        self._gates.late(held.claim.lane)
+        self._ledger.add(self._verdicts.late(held))
+
+    def _expired(self, held: Held) -> None:
+        verdict = Settle(DeliveryStatus.EXPIRED, Reason.EXPIRED)
+        self._ledger.add(self._verdicts.ended(held, verdict))
+
     def _settled(self, batch: Sequence[Settlement], ours: Sequence[Settlement]) -> None:
         for one in batch:
             self._drop(one.held)
         due_earlier = any(
             isinstance(one.decision, Retry) or one.held.work.routing == "fallback" for one in ours
         )
-        if self._crowded or due_earlier:  # than the claim loop expects
+        has_room = self._stuck or (self._full and self._free_places()[1] > 0)
+        if has_room or self._claimer.crowded or due_earlier:  # than the claim loop expects
             self._wake.set()
 
 
 def _batches(started: Sequence[Ready]) -> list[list[Ready]]:
-    """Together what one call can take."""
+    """Together what one call can take; what is critical does not stand behind what is not."""
     batches: list[list[Ready]] = []
-    open_ones: dict[str, list[Ready]] = {}
+    open_ones: dict[tuple[str, bool], list[Ready]] = {}
     for one in started:
         size = one.chosen.manifest.batch_size
-        batch = open_ones.get(one.chosen.account.name)
+        key = one.chosen.account.name, one.held.claim.priority is Priority.CRITICAL
+        batch = open_ones.get(key)
         if size == 1 or batch is None or len(batch) >= size:
-            batch = open_ones[one.chosen.account.name] = []
+            batch = open_ones[key] = []
             batches.append(batch)
         batch.append(one)
     return batches
+
+
+def _log_claim(error: Exception) -> None:
+    if isinstance(error, UNAVAILABLE):
+        log.warning("database.unavailable", doing="claim", error=type(error).__name__)
+        return
+    log.error(
+        "claim.failed",
+        error=type(error).__name__,
+        frames="".join(traceback.format_tb(error.__traceback__)),
+    )
 
 
 def _now() -> datetime:

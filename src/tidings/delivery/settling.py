@@ -29,6 +29,12 @@ class Held:
     claim: Claimed
     work: Work
 
+    @property
+    def tries_from(self) -> datetime:
+        """When this round of tries began."""
+        began = self.work.tries_from
+        return began if self.claim.round_at is None else max(began, self.claim.round_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Try:

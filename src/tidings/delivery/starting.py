@@ -2,25 +2,34 @@
 
 import asyncio
 import traceback
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 import structlog
 
-from tidings.delivery.accounts import Accounts, OpenAccount
-from tidings.delivery.calling import Ready
+from tidings.delivery.accounts import Accounts, Chosen, OpenAccount
+from tidings.delivery.calling import Leave, Ready, give_back
+from tidings.delivery.gates import Gates
+from tidings.delivery.limiting import Limits, Permit, Skip, Wait
 from tidings.delivery.preparing import CompiledTemplates, prepare
 from tidings.delivery.routing_facts import facts_of
 from tidings.delivery.settling import Held, Settlement, Try
 from tidings.delivery.verdicts import Verdicts
+from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.lanes import Lane
 from tidings.domain.outcomes import OUTCOME_WORDS, Unknown
+from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
 from tidings.domain.retry import Settle
 from tidings.metrics import Metrics
 from tidings.queue import postgres as queue
 from tidings.queue.postgres import Claimed
+from tidings.store import batches as batch_store
 from tidings.store import deliveries
+from tidings.store.batches import BatchStates
 from tidings.store.database import Pool, borrow
 from tidings.store.deliveries import Work
 from tidings.store.keyring import KeyRing
@@ -41,8 +50,11 @@ class Starter:
         keyring: KeyRing,
         accounts: Accounts,
         templates: CompiledTemplates,
+        batches: BatchStates,
         verdicts: Verdicts,
         metrics: Metrics,
+        limits: Limits,
+        gates: Gates,
         lease: float,
         conclude: Callable[[Settlement], None],
         hold: Callable[[Held, OpenAccount | None], None],
@@ -53,8 +65,11 @@ class Starter:
         self._keyring = keyring
         self._accounts = accounts
         self._templates = templates
+        self._batches = batches
         self._verdicts = verdicts
         self._metrics = metrics
+        self._limits = limits
+        self._gates = gates
         self._lease = lease
         self._conclude = conclude
         self._hold = hold
@@ -64,6 +79,8 @@ class Starter:
     async def prepare(self, claimed: Sequence[Claimed]) -> list[Ready]:
         """What can be sent; what cannot is concluded. Before an error from the database nothing is held."""
         works = await self._load(claimed)
+        for parked in await self._park(claimed, works):
+            del works[parked]
         ready: list[Ready] = []
         for number, claim in enumerate(one for one in claimed if one.delivery_id in works):
             if (one := self._prepare(Held(claim, works[claim.delivery_id]))) is not None:
@@ -71,6 +88,48 @@ class Starter:
             if number % _RENDER_SLICE == _RENDER_SLICE - 1:
                 await asyncio.sleep(0)
         return ready
+
+    async def admit(self, ready: Sequence[Ready]) -> list[Ready]:
+        """Those that the rate limits let pass. What a limit of its whole lane refuses goes back to its place in the
+        line, and the lane's gate is shut; the others wait for a time of their own, or are skipped."""
+        if not ready or not self._limits.applies:
+            return list(ready)
+        try:
+            grants = await self._limits.take([(one.held, one.chosen.account.name) for one in ready])
+        except BaseException:
+            self._let_go(ready)
+            raise
+        admitted: list[Ready] = []
+        laned: list[Ready] = []
+        shut: dict[Lane, float] = {}
+        for one, grant in zip(ready, grants, strict=True):
+            if isinstance(grant, Wait | Skip):
+                over = "skip" if isinstance(grant, Skip) else "wait"
+                self._metrics.rate_limited.labels(grant.limit, over).inc()
+            if grant is None or isinstance(grant, Permit):
+                admitted.append(replace(one, permit=grant))
+            elif isinstance(grant, Wait) and grant.lane:
+                laned.append(one)
+                lane = one.held.claim.lane
+                shut[lane] = max(grant.at, shut.get(lane, grant.at))
+            else:
+                self._turn_away(one, grant)
+        self._gates.learn(Counter(one.held.claim.lane for one in admitted), shut)
+        try:
+            await self.give_back(laned)
+        except BaseException:
+            self._let_go(admitted)
+            raise
+        return admitted
+
+    def _turn_away(self, one: Ready, grant: Wait | Skip) -> None:
+        give_back(one)
+        if isinstance(grant, Wait):
+            verdict = self._verdicts.limited(one.held, grant.until, grant.limit)
+        else:
+            skipped = Settle(DeliveryStatus.SKIPPED, Reason.RATE_LIMIT_SKIPPED, grant.limit)
+            verdict = self._verdicts.ended(one.held, skipped)
+        self._conclude(verdict)
 
     async def start(self, ready: Sequence[Ready]) -> list[Ready]:
         """Store that these calls begin; those that are still ours. Nothing of it may be called before."""
@@ -86,22 +145,24 @@ class Starter:
                 )
         except BaseException:
             # Nothing of it was sent. Let go, or the heartbeat would keep the leases for ever.
-            for one in ready:
-                self._drop(one.held)
+            self._let_go(ready)
             raise
-        for one in ready:
-            if one.message.delivery_id not in mine:
-                self._drop(one.held)  # cancelled meanwhile, or taken over
+        # cancelled meanwhile, or taken over
+        self._let_go([one for one in ready if one.message.delivery_id not in mine])
         return [one for one in ready if one.message.delivery_id in mine]
 
     async def give_back(self, ready: Sequence[Ready]) -> None:
         """Back on the queue at their places, as if they had not been claimed."""
-        for one in ready:
-            self._drop(one.held)
+        self._let_go(ready)
         if ready:
             claims = [one.held.claim for one in ready]
             async with borrow(self._pool) as connection:
                 await queue.give_back(connection, claims[0].lease, claims)
+
+    def _let_go(self, ready: Sequence[Ready]) -> None:
+        for one in ready:
+            give_back(one)
+            self._drop(one.held)
 
     async def _load(self, claimed: Sequence[Claimed]) -> dict[UUID, Work]:
         async with borrow(self._pool) as connection:
@@ -113,10 +174,26 @@ class Starter:
             if orphans := [one.delivery_id for one in claimed if one.delivery_id not in works]:
                 log.error("queue.orphans", entries=len(orphans))  # their partition was dropped
                 await queue.remove(connection, claimed[0].lease, orphans)
+            await self._batches.refresh(connection)
             await self._templates.load(
                 connection, ((work.template_id, work.template_version) for work in works.values())
             )
         return works
+
+    async def _park(self, claimed: Sequence[Claimed], works: Mapping[UUID, Work]) -> Sequence[UUID]:
+        """Lay aside what belongs to paused batches; which deliveries. A call that was under way is recorded first."""
+        paused = [
+            (one.delivery_id, batch_id)
+            for one in claimed
+            if one.started_at is None
+            and one.delivery_id in works
+            and (batch_id := works[one.delivery_id].batch_id) is not None
+            and self._batches.is_paused(batch_id)
+        ]
+        if not paused:
+            return ()
+        async with borrow(self._pool) as connection:
+            return await batch_store.park(connection, claimed[0].lease, paused)
 
     def _prepare(self, held: Held) -> Ready | None:
         """An error with one delivery concerns that one alone: it waits, and fails when its time is over."""
@@ -144,20 +221,35 @@ class Starter:
             log.warning("delivery.rescued", delivery_id=str(claim.delivery_id))
         if claim.started_at is not None:
             return self._interrupted(held, claim.started_at)
+        if self._batches.is_cancelled(work.batch_id):
+            return self._verdicts.ended(held, Settle(DeliveryStatus.CANCELLED, Reason.CANCELLED))
         if work.unreadable:
             log.error("delivery.unreadable", delivery_id=str(claim.delivery_id))
             return self._verdicts.postponed(held, Reason.UNREADABLE)
+        return self._ready(held)
+
+    def _ready(self, held: Held) -> Ready | Settlement:
+        claim, work = held.claim, held.work
         chosen = self._accounts.choose(
-            work.channel, facts_of(work), pinned=claim.account, avoid=claim.avoid
+            work.channel,
+            facts_of(work),
+            pinned=claim.account,
+            avoid=claim.avoid,
+            urgent=claim.priority is Priority.CRITICAL,
         )
         if chosen.opened is None or chosen.choice is None:
-            reason = Reason.ACCOUNTS_HELD_BACK if chosen.fits else Reason.NO_ACCOUNT
-            return self._verdicts.postponed(held, reason)
+            return self._verdicts.postponed(held, _why_none(chosen))
         compiled = self._templates.of(work.template_id, work.template_version)
         message = prepare(work, compiled, attempt=claim.attempts + 1, now=self._now())
         if isinstance(message, Settle):
             return self._verdicts.ended(held, message)
-        return Ready(held, chosen.opened, chosen.choice, message)
+        ready = Ready(held, chosen.opened, chosen.choice, message)
+        name = chosen.opened.account.name
+        if (health := self._accounts.watch(name)) is None:
+            return ready
+        if (permit := health.take(name)) is None:
+            return self._verdicts.postponed(held, Reason.ACCOUNTS_HELD_BACK)
+        return replace(ready, leave=Leave(health, permit))
 
     def _interrupted(self, held: Held, started_at: datetime) -> Settlement:
         """A worker died during the call: what it did is not known, so that is what is recorded."""
@@ -172,3 +264,9 @@ class Starter:
             finished_at=self._now(),
         )
         return self._verdicts.after(held, called, tried)
+
+
+def _why_none(chosen: Chosen) -> Reason:
+    if not chosen.fits:
+        return Reason.NO_ACCOUNT
+    return Reason.ACCOUNTS_BUSY if chosen.busy else Reason.ACCOUNTS_HELD_BACK

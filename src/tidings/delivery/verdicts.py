@@ -9,6 +9,7 @@ from tidings.delivery.accounts import Accounts, OpenAccount
 from tidings.delivery.routing_facts import facts_of
 from tidings.delivery.settling import Held, Settlement, Try
 from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
 from tidings.domain.retry import Retry, RetryPolicies, RetryPolicy, Settle, decide, doubted
 from tidings.domain.routing import CURABLE
@@ -16,10 +17,13 @@ from tidings.domain.routing import CURABLE
 _LOOK_AGAIN = {
     Reason.NO_ACCOUNT: timedelta(seconds=15),
     Reason.ACCOUNTS_HELD_BACK: timedelta(seconds=2),
+    Reason.ACCOUNTS_BUSY: timedelta(seconds=1),
     Reason.UNREADABLE: timedelta(minutes=1),
     Reason.INTERNAL_ERROR: timedelta(minutes=1),
 }
 """What passes by itself, or by a person's hand, and how long to wait until the next look."""
+
+_BEYOND = timedelta(seconds=1)
 
 
 def _now() -> datetime:
@@ -43,8 +47,9 @@ class Verdicts:
         decision = decide(
             self._policy(held, tried.account),
             tried.outcome,
-            attempt=tried.number - held.claim.deferred,
-            started_at=held.work.tries_from,
+            attempt=tried.number - held.claim.deferred - held.claim.spent,
+            deferred=held.claim.deferred,
+            started_at=held.tries_from,
             now=tried.finished_at,
             jitter=random.random(),  # noqa: S311 - spreads retries, keeps no secret
             confirms_delivery=opened is not None and opened.account.confirms_delivery,
@@ -66,18 +71,37 @@ class Verdicts:
 
     def postponed(self, held: Held, reason: Reason) -> Settlement:
         """It cannot be tried now, without a fault of its own: look again, until its time is over."""
-        now = self._now()
+        return self._waiting(held, Retry(self._now() + _LOOK_AGAIN[reason], reason))
+
+    def limited(self, held: Held, until: datetime, limit: str) -> Settlement:
+        """A rate limit has no room for it before `until`."""
+        return self._waiting(held, Retry(until, Reason.RATE_LIMITED, limit))
+
+    def late(self, held: Held) -> Settlement:
+        """Its permit ran out before its turn came: it asks again, at the place in the line that it had."""
+        again = Retry(min(held.claim.due_at, self._now()), Reason.RATE_LIMITED)
+        return Settlement(held, again, avoid=held.claim.avoid)
+
+    def _waiting(self, held: Held, retry: Retry) -> Settlement:
+        now, reason = self._now(), retry.reason
         if held.work.expires_at is not None and held.work.expires_at <= now:
             return self.ended(held, Settle(DeliveryStatus.EXPIRED, Reason.EXPIRED))
         policy = self._policy(held, None)
-        if now > held.work.tries_from + timedelta(seconds=policy.total):
-            return self.ended(held, Settle(DeliveryStatus.FAILED, reason))
-        again = _not_beyond_expiry(held, Retry(now + _LOOK_AGAIN[reason], reason))
+        end = held.tries_from + timedelta(seconds=policy.total)
+        if now > end:
+            return self.ended(held, Settle(DeliveryStatus.FAILED, reason, retry.detail))
+        # A little beyond its end it is looked at once more, to be told so then.
+        at = min(retry.at, end + _BEYOND)
+        again = _not_beyond_expiry(held, replace(retry, at=at))
         return Settlement(held, again, avoid=held.claim.avoid)
 
     def _another(self, held: Held, avoid: tuple[str, ...]) -> bool:
         chosen = self._accounts.choose(
-            held.work.channel, facts_of(held.work), pinned=held.claim.account, avoid=avoid
+            held.work.channel,
+            facts_of(held.work),
+            pinned=held.claim.account,
+            avoid=avoid,
+            urgent=held.claim.priority is Priority.CRITICAL,
         )
         return chosen.opened is not None and chosen.opened.account.name not in avoid
 

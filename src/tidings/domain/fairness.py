@@ -67,6 +67,14 @@ class Sharing:
         chosen = [offer for offer in (*urgent, *probes, *rest) if offer.places > 0]
         return sorted(chosen, key=lambda offer: offer.lane.priority is not Priority.CRITICAL)
 
+    def urgent(
+        self, lanes: Collection[Lane], most: int, rooms: Mapping[Channel, Room]
+    ) -> list[Offer]:
+        """What to claim of critical lanes alone, whether something is known to wait there or not."""
+        left = _Left(most, 0, dict(rooms))
+        offers = [left.take(lane, most) for lane in lanes]
+        return [offer for offer in offers if offer.places > 0]
+
     def _alike(self, lanes: Collection[Lane], places: int) -> dict[Lane, int]:
         return self._spread(dict.fromkeys(lanes, 1.0), places)
 

@@ -9,6 +9,11 @@ from tidings.domain.messages import Message
 from tidings.domain.outcomes import Outcome
 
 FieldKind = Literal["text", "whole_number", "number", "yes_no", "url", "choice", "list"]
+Feature = Literal[
+    "attachments", "inline files", "cc and bcc", "headers", "tags", "metadata", "sender by country"
+]
+"""What a provider passes on beside the bare message; what it does not is refused, never dropped. Only tags and
+metadata, which the recipient never sees, are left out or cut where the provider has no room."""
 FieldValue = str | int | float | bool | tuple[str, ...] | None
 
 
@@ -38,6 +43,9 @@ class Manifest:
     address_field: the account field that serves as address when the recipient gives none.
     concurrency_field: the account field that says how many calls may be under way in one process; what
     waits for its turn does not spend its time-out.
+    features: what it can send beside the bare message.
+    shared_fate: what one call meets says something about the next. Not so where each recipient names a server of
+    its own, or where messages are stored in our own database.
     """
 
     name: str
@@ -50,6 +58,8 @@ class Manifest:
     confirms_delivery: bool = False
     address_field: str | None = None
     concurrency_field: str | None = None
+    shared_fate: bool = True
+    features: tuple[Feature, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

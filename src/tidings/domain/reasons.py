@@ -57,6 +57,15 @@ class Reason(StrEnum):
         "accounts_held_back",
         "Waits: every account that could send it fails or throttles at the moment.",
     )
+    ACCOUNTS_BUSY = (
+        "accounts_busy",
+        "Waits: the account that is to send it has as many calls under way as it bears.",
+    )
+    RATE_LIMITED = "rate_limited", "Waits: a rate limit is used up at the moment."
+    RATE_LIMIT_SKIPPED = (
+        "rate_limit_skipped",
+        "A rate limit was used up, and what is beyond it is skipped.",
+    )
     ADDRESS_FORBIDDEN = "address_forbidden", "The outbound guard does not allow this destination."
 
     WORKER_STOPPED = (
@@ -77,6 +86,14 @@ class Reason(StrEnum):
     PROVIDER_UNAVAILABLE = (
         "provider_unavailable",
         "The provider answered that it cannot take it now.",
+    )
+    PROVIDER_SUPPRESSED = (
+        "provider_suppressed",
+        "The provider itself no longer sends to this address: it bounced, complained or opted out there.",
+    )
+    ACCOUNT_REFUSED = (
+        "account_refused",
+        "The provider does not let the account send this: its sender, region, plan or standing must be mended.",
     )
     CREDENTIALS_REFUSED = "credentials_refused", "The provider refused the account's credentials."
     CONNECTION_FAILED = "connection_failed", "No connection to the provider; nothing was sent."

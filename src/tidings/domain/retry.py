@@ -50,7 +50,13 @@ class Settle:
 Decision = Retry | Settle
 
 # Seconds: the least ceiling of a wait for what only a person can mend.
-_AT_LEAST = {Reason.CREDENTIALS_REFUSED: 60.0, Reason.TLS_FAILED: 30.0}
+_AT_LEAST = {
+    Reason.ACCOUNT_REFUSED: 60.0,
+    Reason.CREDENTIALS_REFUSED: 60.0,
+    Reason.TLS_FAILED: 30.0,
+}
+
+_MOST_DEFERRED = 1_000  # a provider that says "later" to no end is one that fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,7 @@ def decide(
     outcome: Outcome,
     *,
     attempt: int,
+    deferred: int = 0,
     started_at: datetime,
     now: datetime,
     jitter: float,
@@ -97,7 +104,7 @@ def decide(
 ) -> Decision:
     """What follows from a call's outcome.
 
-    attempt: how many calls count, this one included. started_at: when trying began (acceptance, or the scheduled
+    attempt: how many calls count, this one included; deferred: how many before it did not. started_at: when trying began (acceptance, or the scheduled
     time). resend_unknown: whether a message that may have been taken is sent again; otherwise it is left for
     a person. maybe_taken: an earlier call may have sent it. idempotent: the provider answers a repeated call as it
     answered the first, so that its refusal says that no call before was taken either.
@@ -111,9 +118,10 @@ def decide(
             return failed if idempotent else doubted(failed, maybe_taken=maybe_taken)
         case Unknown(reason=reason, detail=detail) if not resend_unknown:
             return Settle(DeliveryStatus.UNKNOWN, reason, detail)
-    throttled = outcome.reason is Reason.PROVIDER_THROTTLED
+    throttled = outcome.reason is Reason.PROVIDER_THROTTLED and deferred < _MOST_DEFERRED
     maybe_taken = maybe_taken or isinstance(outcome, Unknown)
-    wait = max(backoff(policy, attempt, jitter), _AT_LEAST.get(outcome.reason, 0.0) * jitter)
+    step = deferred + 1 if throttled else attempt  # what does not count must slow down all the same
+    wait = max(backoff(policy, step, jitter), _AT_LEAST.get(outcome.reason, 0.0) * jitter)
     if isinstance(outcome, Transient) and outcome.retry_after is not None:
         # The provider's word counts as a floor; jitter on top keeps the crowd from returning at once.
         # Longer than all the time there is needs no exact number, and could overflow a date.

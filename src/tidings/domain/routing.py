@@ -27,6 +27,7 @@ class Choice(StrEnum):
         "after_blocked",
         "An account before it is held back because it fails or throttles.",
     )
+    AFTER_BUSY = "after_busy", "An account before it has as many calls under way as it bears."
     PINNED = "pinned", "It may have sent the message already, so no other account may."
 
 
@@ -34,6 +35,7 @@ CURABLE = frozenset(
     {
         Reason.CONNECTION_FAILED,
         Reason.TLS_FAILED,
+        Reason.ACCOUNT_REFUSED,
         Reason.CREDENTIALS_REFUSED,
         Reason.PROVIDER_THROTTLED,
         Reason.PROVIDER_UNAVAILABLE,
@@ -76,32 +78,49 @@ def route(
     pinned: str | None,
     avoid: Collection[str],
     blocked: Callable[[str], bool],
+    busy: Callable[[str], bool],
     uniform: float,
 ) -> Routed:
     """accounts: that serve the channel. pinned: the one that may have sent it. avoid: those that failed since the
-    last wait. blocked: whether an account is held back now. uniform: a random number from 0 to 1."""
+    last wait. blocked: whether an account is held back now. busy: whether it has more than enough to do, so that
+    another one is better, if there is one. uniform: a random number from 0 to 1."""
+    if pinned is not None:
+        return _pinned(accounts, pinned, blocked)
     suited = [one for one in accounts if fits(one, facts)]
-    held = next((one for one in suited if one.name == pinned), None)
-    if held is not None:
-        return Routed(None if blocked(held.name) else held, Choice.PINNED)
     untried = [one for one in suited if one.name not in avoid] or suited
     able = [one for one in untried if not blocked(one.name)]
     if not able:
         return Routed(None, fits=bool(suited))
-    order = min(one.order for one in able)
-    tier = [one for one in able if one.order == order]
-    return Routed(_drawn(tier, uniform), _why(suited, untried, tier, order))
+    idle = [one for one in able if not busy(one.name)] or able
+    order = min(one.order for one in idle)
+    tier = [one for one in idle if one.order == order]
+    return Routed(_drawn(tier, uniform), _why(suited, untried, able, tier))
+
+
+def _pinned(accounts: Sequence[Account], pinned: str, blocked: Callable[[str], bool]) -> Routed:
+    """That one or none, also when it is gone from the settings or its conditions have changed: only it can
+    know what became of the call before."""
+    held = next((one for one in accounts if one.name == pinned), None)
+    if held is None:
+        return Routed(None, fits=False)
+    return Routed(None if blocked(pinned) else held, Choice.PINNED)
 
 
 def _why(
-    suited: Sequence[Account], untried: Sequence[Account], tier: Sequence[Account], order: int
+    suited: Sequence[Account],
+    untried: Sequence[Account],
+    able: Sequence[Account],
+    tier: Sequence[Account],
 ) -> Choice:
+    order = tier[0].order
     if len(suited) == 1:
         return Choice.ONLY
     if len(untried) < len(suited):
         return Choice.AFTER_FAILURE
-    if any(one.order <= order and one not in tier for one in untried):
+    if any(one.order <= order and one not in able for one in untried):
         return Choice.AFTER_BLOCKED
+    if any(one.order <= order and one not in tier for one in able):
+        return Choice.AFTER_BUSY
     return Choice.WEIGHTED if len(tier) > 1 else Choice.FIRST
 
 

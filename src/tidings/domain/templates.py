@@ -5,18 +5,102 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tidings.domain.channels import Channel
+from tidings.domain.locales import fallbacks
 from tidings.domain.messages import JSON
 from tidings.domain.planning import OnUnknown
 
+ByChannel = Mapping[Channel, Mapping[str, JSON]]
 
-@dataclass(frozen=True, slots=True)
-class TemplateVersion:
-    """content: by channel, as the editor wrote it."""
 
-    template_id: str
-    version: int
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edition:
+    """What an editor decides of a version.
+
+    content: by channel, as the editor wrote it. locale: the language of it. locales: content by language
+    tag, for those who read it. deduplicate_seconds: for so long a repeat to the same recipient is left out.
+    """
+
     name: str
     category: str
     on_unknown: OnUnknown
-    content: Mapping[Channel, Mapping[str, JSON]] = field(repr=False)
+    content: ByChannel = field(repr=False)
+    locale: str | None = None
+    locales: Mapping[str, ByChannel] = field(default_factory=dict, repr=False)
+    deduplicate_seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateVersion(Edition):
+    """published_at: when it first became the current one; None for a draft."""
+
+    template_id: str
+    version: int
     created_at: datetime | None = None
+    published_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateState:
+    """current: the version that new notifications get; None before one is published. archived_at: since
+    when it takes no new notifications."""
+
+    current: int | None
+    latest: int
+    archived_at: datetime | None
+
+
+def untranslated(edition: Edition) -> dict[str, list[str]]:
+    """By language tag, the fields of the default content (as email.html) that its readers get in the
+    default's language. A language written only for a region falls back to the one without it."""
+    return {tag: _missing(edition, tag) for tag in edition.locales}
+
+
+def _missing(edition: Edition, tag: str) -> list[str]:
+    missing: list[str] = []
+    for channel, source in edition.content.items():
+        written = next(
+            (
+                edition.locales[one][channel]
+                for one in fallbacks(tag)
+                if channel in edition.locales.get(one, {})
+            ),
+            {},
+        )
+        missing += [f"{channel}.{name}" for name in source if name not in written]
+    return missing
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """path: as category, content.email.subject or locales.de.sms.body. None: it is not there."""
+
+    path: str
+    before: JSON = field(repr=False)
+    after: JSON = field(repr=False)
+
+
+def changes(before: Edition, after: Edition) -> list[Change]:
+    """What differs between two versions, field by field, in the order of the paths."""
+    old, new = _fields(before), _fields(after)
+    return [
+        Change(path, old.get(path), new.get(path))
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    ]
+
+
+def _fields(edition: Edition) -> dict[str, JSON]:
+    found: dict[str, JSON] = {
+        "name": edition.name,
+        "category": edition.category,
+        "on_unknown": edition.on_unknown,
+        "deduplicate_seconds": edition.deduplicate_seconds,
+        "locale": edition.locale,
+    }
+    parts = {"content": edition.content}
+    parts |= {f"locales.{tag}": content for tag, content in edition.locales.items()}
+    for where, content in parts.items():
+        for channel, source in content.items():
+            found[f"{where}.{channel}"] = "" if not source else None
+            found |= {f"{where}.{channel}.{name}": value for name, value in source.items()}
+    return found

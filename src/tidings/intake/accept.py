@@ -1,14 +1,17 @@
 """Accept notifications: resolve, plan and store them, in batches and in one transaction each."""
 
 import contextlib
+import traceback
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from tidings.domain.channels import Channel
 from tidings.domain.templates import TemplateVersion
+from tidings.intake import once
 from tidings.intake.drafting import (
     Addresses,
     Draft,
@@ -19,17 +22,21 @@ from tidings.intake.drafting import (
     addresses_of,
     draft,
 )
+from tidings.intake.filling import Filling
 from tidings.intake.group_commit import GroupCommit
 from tidings.intake.refusals import Refusal, RefusalCode
+from tidings.intake.repeats import claims_of, recalled, result_of
 from tidings.metrics import Metrics
 from tidings.store import acceptance, idempotency, people
-from tidings.store.database import Connection, Pool, borrow
-from tidings.store.idempotency import KeyClaim
+from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
 from tidings.store.keyring import KeyRing
 from tidings.store.people import NOBODY, Person
 from tidings.store.templates import TemplateCache
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_DATABASE = (asyncpg.PostgresError, asyncpg.InterfaceError)
+_FAILED = Refusal(RefusalCode.INTERNAL_ERROR, "This one could not be stored. The error was logged.")
 
 
 class Intake:
@@ -65,26 +72,94 @@ class Intake:
         """Store one, together with others that come at the same time."""
         return await self._commits.submit(submission)
 
-    async def accept_many(self, submissions: Sequence[Submission]) -> list[Result]:
-        """Store many, a result for each; a transaction per batch, so that none grows without bounds."""
-        results: list[Result] = []
-        for start in range(0, len(submissions), self.largest_batch):
-            results += await self._write(submissions[start : start + self.largest_batch])
+    async def accept_many(
+        self, submissions: Sequence[Submission], filling: Filling | None = None
+    ) -> list[Result]:
+        """Store these in one transaction, at most `largest_batch` of them; a result for each. filling: what the
+        transaction writes for their batch. Raises BatchClosedError, and stores nothing then."""
+        return await self._write(submissions, filling)
+
+    async def _write(
+        self, batch: Sequence[Submission], filling: Filling | None = None
+    ) -> list[Result]:
+        """Where the database will not have one of them, that one is refused, and the others are stored."""
+        try:
+            return await self._commit(batch, filling)
+        except _DATABASE as error:
+            if not _of_values(error):
+                raise
+            guilty = await self._guilty(range(len(batch)), batch)
+            frames = traceback.format_tb(error.__traceback__)
+            log.error(  # noqa: TRY400 - exception() would show the text of the error, which may hold an address
+                "accept.failed",
+                error=type(error).__name__,
+                of=len(batch),
+                guilty=len(guilty),
+                frames="".join(frames),
+            )
+        stored = iter(
+            await self._commit(
+                [one for index, one in enumerate(batch) if index not in guilty],
+                filling,
+                refused=len(guilty),
+            )
+        )
+        return [_FAILED if index in guilty else next(stored) for index in range(len(batch))]
+
+    async def _commit(
+        self, batch: Sequence[Submission], filling: Filling | None, *, refused: int = 0
+    ) -> list[Result]:
+        """refused: how many were left out of the batch already."""
+        templates = await self._templates_of(batch)
+        async with borrow(self._pool) as connection:
+            drafts, results = await self._try(connection, batch, templates, filling, refused)
+        self._checkpoint("accepted")
+        self._wake()
+        self._report(drafts, results)
         return results
 
-    async def _write(self, batch: Sequence[Submission]) -> Sequence[Result]:
-        templates = {
+    async def _templates_of(self, batch: Sequence[Submission]) -> dict[str, TemplateVersion | None]:
+        return {
             template_id: await self._templates.find(template_id)
             for template_id in {submission.request.template_id for submission in batch}
         }
-        async with borrow(self._pool) as connection:
-            drafts = await self._draft(connection, batch, templates)
-            recalled = await self._recall(connection, batch, drafts)
-            results = await self._store(connection, recalled)
-        self._checkpoint("accepted")
-        self._wake()
-        self._report(recalled, results)
-        return results
+
+    async def _try(
+        self,
+        connection: Connection,
+        batch: Sequence[Submission],
+        templates: Mapping[str, TemplateVersion | None],
+        filling: Filling | None = None,
+        refused: int = 0,
+    ) -> tuple[Sequence[Draft | Result], list[Result]]:
+        drafts = await self._draft(connection, batch, templates)
+        known = await self._recall(connection, batch, drafts)
+        return known, await self._store(connection, known, filling, refused)
+
+    async def _guilty(self, indices: Sequence[int], batch: Sequence[Submission]) -> set[int]:
+        """Those that cannot be stored, found by halves, in transactions that are taken back."""
+        if await self._storable([batch[index] for index in indices]):
+            return set()
+        if len(indices) == 1:
+            return set(indices)
+        half = len(indices) // 2
+        return await self._guilty(indices[:half], batch) | await self._guilty(indices[half:], batch)
+
+    async def _storable(self, batch: Sequence[Submission]) -> bool:
+        templates = await self._templates_of(batch)
+        try:
+            async with borrow(self._pool) as connection:
+                trial = connection.transaction()
+                await trial.start()
+                try:
+                    await self._try(connection, batch, templates)
+                finally:
+                    await trial.rollback()
+        except _DATABASE as error:
+            if not _of_values(error):
+                raise
+            return False
+        return True
 
     async def _draft(
         self,
@@ -153,22 +228,32 @@ class Intake:
             return drafts
         held = await idempotency.holders(connection, doubtful)
         return [
-            one if isinstance(one, Draft) else _recalled(submission, one, held)
+            one if isinstance(one, Draft) else recalled(submission, one, held)
             for submission, one in zip(batch, drafts, strict=True)
         ]
 
     async def _store(
-        self, connection: Connection, drafts: Sequence[Draft | Result]
+        self,
+        connection: Connection,
+        drafts: Sequence[Draft | Result],
+        filling: Filling | None,
+        refused: int,
     ) -> list[Result]:
-        claims = _claims(drafts)
-        async with _together(connection, bool(claims)):
+        claims = claims_of(drafts)
+        careful = any(isinstance(one, Draft) and once.concerns(one) for one in drafts)
+        async with _together(connection, bool(claims) or careful or filling is not None):
             holders = await idempotency.claim(connection, claims) if claims else {}
-            results = [_result(one, holders) if isinstance(one, Draft) else one for one in drafts]
+            results = [result_of(one, holders) if isinstance(one, Draft) else one for one in drafts]
             fresh = [
                 one
                 for one, result in zip(drafts, results, strict=True)
                 if isinstance(one, Draft) and isinstance(result, Receipt) and not result.repeated
             ]
+            if filling is not None:
+                refused += sum(1 for result in results if isinstance(result, Refusal))
+                await filling.join(connection, stored=len(fresh), refused=refused)
+            if careful:
+                fresh = await once.settle(connection, fresh, self._keyring)
             if fresh:
                 await acceptance.store(
                     connection,
@@ -196,45 +281,17 @@ class Intake:
 
 
 @contextlib.asynccontextmanager
-async def _together(connection: Connection, keyed: bool) -> AsyncIterator[None]:
-    """A transaction, where idempotency keys are taken too; storing alone is atomic by itself."""
-    if not keyed:
+async def _together(connection: Connection, several: bool) -> AsyncIterator[None]:
+    """A transaction, where more than the storing statement is written; that one is atomic by itself."""
+    if not several:
         yield
         return
     async with connection.transaction():
         yield
 
 
-def _claims(drafts: Sequence[Draft | Result]) -> list[KeyClaim]:
-    """One claim per idempotency key: of several requests with the same one, the first is stored."""
-    claims: dict[tuple[UUID, str], KeyClaim] = {}
-    for one in drafts:
-        if isinstance(one, Draft) and (key := one.submission.request.idempotency_key):
-            claim = KeyClaim(one.row.api_key_id, key, one.submission.fingerprint, one.row.id)
-            claims.setdefault((claim.api_key_id, key), claim)
-    return list(claims.values())
-
-
-def _recalled(
-    submission: Submission, refusal: Refusal, held: Mapping[tuple[UUID, str], KeyClaim]
-) -> Result:
-    holder = held.get((submission.api_key_id, submission.request.idempotency_key or ""))
-    if holder is None or holder.fingerprint != submission.fingerprint:
-        return refusal
-    return Receipt(holder.notification_id, repeated=True)
-
-
-def _result(one: Draft, holders: Mapping[tuple[UUID, str], KeyClaim]) -> Result:
-    key = one.submission.request.idempotency_key
-    if key is None:
-        return Receipt(one.row.id)
-    holder = holders[one.row.api_key_id, key]
-    if holder.notification_id == one.row.id:
-        return Receipt(one.row.id)
-    if holder.fingerprint == one.submission.fingerprint:
-        return Receipt(holder.notification_id, repeated=True)
-    return Refusal(
-        RefusalCode.IDEMPOTENCY_CONFLICT,
-        "This idempotency key was used before with another request.",
-        "idempotency_key",
-    )
+def _of_values(error: Exception) -> bool:
+    """Whether it is for what is to be stored that the database, or the way to it, refuses."""
+    if isinstance(error, asyncpg.InterfaceError):
+        return isinstance(error, ValueError)  # a value that has no form for its column
+    return not isinstance(error, UNAVAILABLE)

@@ -19,15 +19,20 @@ from tidings.store.people import Person
 
 Addresses = Mapping[Channel, Sequence[str]]
 
+_STORED = frozenset({Channel.EMAIL, Channel.SMS, Channel.PUSH})
+"""The channels whose addresses are kept with a user."""
+
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A valid request with who sent it. fingerprint: of the body, for its idempotency key."""
+    """A valid request with who sent it. app: the number of its API key. fingerprint: of the body, for its
+    idempotency key. batch_id: the batch it belongs to."""
 
     api_key_id: UUID
     app: int
     request: SendRequest
     fingerprint: bytes
+    batch_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,13 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A notification on its way into the database."""
+    """A notification on its way into the database. deduplicate: seconds for which its template goes to a
+    recipient once."""
 
     row: NotificationRow
     deliveries: Sequence[NewDelivery]
     submission: Submission
+    deduplicate: int | None = None
 
 
 def addresses_of(
@@ -110,6 +117,12 @@ def draft(
             suppressed=suppressed,
         )
     )
+    if person.unreadable and _needs_stored(request, template, addresses):
+        return Refusal(
+            RefusalCode.RECIPIENT_UNREADABLE,
+            "What is stored of this user cannot be opened with this key ring.",
+            "recipient.user_id",
+        )
     if not reachable(planned):
         return _unreachable(planned)
     if len(planned) > ids.MAX_DELIVERIES:
@@ -119,7 +132,16 @@ def draft(
             "recipient",
         )
     row = _row(new_id(), submission, template, person)
-    return Draft(row, _deliveries(row, planned, submission.app), submission)
+    deliveries = _deliveries(row, planned, submission.app)
+    return Draft(row, deliveries, submission, template.deduplicate_seconds)
+
+
+def _needs_stored(request: SendRequest, template: TemplateVersion, addresses: Addresses) -> bool:
+    """Whether a channel would be left out for which the user may have an address that cannot be read."""
+    wanted = template.content.keys() & _STORED
+    if request.channel_preferences is not None:
+        wanted &= set(request.channel_preferences)
+    return bool(wanted - addresses.keys())
 
 
 def _unreachable(planned: Sequence[PlannedDelivery]) -> Refusal:
@@ -148,7 +170,7 @@ def _row(
         user_id=recipient.user_id,
         correlation_id=request.correlation_id,
         collapse_key=request.collapse_key,
-        batch_id=None,
+        batch_id=submission.batch_id,
         send_at=request.send_at and request.send_at.astimezone(UTC),
         expires_at=request.expires_at and request.expires_at.astimezone(UTC),
         payload={

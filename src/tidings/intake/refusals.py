@@ -11,6 +11,8 @@ class RefusalCode(StrEnum):
     ALREADY_EXPIRED = "already_expired"
     TOO_MANY_DELIVERIES = "too_many_deliveries"
     INVALID_DATA = "invalid_data"
+    RECIPIENT_UNREADABLE = "recipient_unreadable"
+    INTERNAL_ERROR = "internal_error"
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,8 +130,8 @@ class Recipient(Wire):
     timezone: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")] | None = None
 
 
-class SendRequest(Wire):
-    """One notification to one recipient."""
+class RepeatableRequest(Wire):
+    """What is sent, to whom and how: all that can be the same each time."""
 
     template_id: TemplateId
     recipient: Recipient
@@ -140,14 +140,19 @@ class SendRequest(Wire):
     priority: PriorityWord = "medium"
     correlation_id: Name | None = None
     routing: Routing = "all"
-    send_at: Moment | None = None
-    expires_at: Moment | None = None
     collapse_key: Name | None = None
-    idempotency_key: Name | None = None
     on_unknown: OnUnknown | None = None
     metadata: Annotated[
         dict[Name, Annotated[str, Field(max_length=1_000)]], Field(max_length=50)
     ] = Field(default_factory=dict)
+
+
+class SendRequest(RepeatableRequest):
+    """One notification to one recipient."""
+
+    send_at: Moment | None = None
+    expires_at: Moment | None = None
+    idempotency_key: Name | None = None
 
     @field_validator("send_at", "expires_at")
     @classmethod

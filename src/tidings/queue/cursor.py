@@ -7,7 +7,7 @@ starts at the front again when it finds less than it wanted, and every now and t
 that became visible behind it: retries, rescues, and transactions that committed late.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from tidings.domain.lanes import Lane
@@ -16,19 +16,24 @@ from tidings.queue.postgres import Claimed
 RESTART_AFTER = 0.25
 """Seconds: how long an entry behind the cursor can be overlooked while the queue is busy."""
 
+_SHARE = 10  # looks at the whole queue take at most one part in so many of the time
+_LONGEST = 5.0  # seconds, however long a look takes
+
 
 class Cursor:
     def __init__(self) -> None:
         self._since: dict[Lane, datetime] = {}
-        self._restarted_at = 0.0
+        self._restart_at = 0.0
 
-    def restart_when_due(self, now: float) -> bool:
+    def is_restart_due(self, now: float) -> bool:
         """Whether it is time to start at the front again. now: seconds of a monotonic clock."""
-        if now - self._restarted_at < RESTART_AFTER:
-            return False
-        self._since = {}
-        self._restarted_at = now
-        return True
+        return now >= self._restart_at
+
+    def restart(self, fronts: Mapping[Lane, datetime], now: float, took: float) -> None:
+        """After a look at the whole queue. fronts: the first due time of each lane, so that the next claim does not
+        read past what is dead before it once more. took: seconds that the look took."""
+        self._since = dict(fronts)
+        self._restart_at = now + min(_LONGEST, max(RESTART_AFTER, took * _SHARE))
 
     def since(self, lane: Lane) -> datetime | None:
         """The due time to look from; None: look at the lane whole."""

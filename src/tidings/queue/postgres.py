@@ -43,7 +43,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A held entry. attempts: calls made before; deferred: how many of them do not count. started_at: a dead worker's call may have been made
+    """A held entry. attempts: calls made before; deferred: how many of them do not count; spent: how many belong to
+    earlier rounds, the last of which ended before round_at. started_at: a dead worker's call may have been made
     then. rescued: it was taken over from a lease that ran out. maybe_taken: an earlier call ended as unknown.
     account: the one that is or was called and may have sent it, so that no other one may; avoid: those that failed of late."""
 
@@ -56,6 +57,8 @@ class Claimed:
     started_at: datetime | None
     rescued: bool
     deferred: int = 0
+    spent: int = 0
+    round_at: datetime | None = None
     maybe_taken: bool = False
     account: str | None = None
     avoid: tuple[str, ...] = ()
@@ -125,7 +128,7 @@ async def claim(
            UPDATE queue q SET lease = $6, due_at = now() + make_interval(secs => $7)
            WHERE q.delivery_id = ANY ((SELECT ids FROM picked)::uuid[])
            RETURNING q.delivery_id, q.notification_id, q.priority, q.lane, q.attempts, q.started_at,
-             q.deferred, q.maybe_taken, q.account, q.avoid,
+             q.deferred, q.spent, q.round_at, q.maybe_taken, q.account, q.avoid,
              ((SELECT rescued FROM picked))[array_position((SELECT ids FROM picked), q.delivery_id)] AS rescued,
              ((SELECT due_at FROM picked))[array_position((SELECT ids FROM picked), q.delivery_id)] AS due_at""",
         [int(one.lane.priority) for one in wanted],
@@ -147,6 +150,8 @@ async def claim(
             started_at=row["started_at"],
             rescued=row["rescued"],
             deferred=row["deferred"],
+            spent=row["spent"],
+            round_at=row["round_at"],
             maybe_taken=row["maybe_taken"],
             account=row["account"],
             avoid=tuple(row["avoid"].split()),
@@ -157,10 +162,12 @@ async def claim(
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A lane with entries. due_in: seconds until its first is due, 0 or less when one is."""
+    """A lane with entries. due_in: seconds until its first is due, 0 or less when one is; due_at: when that is,
+    None for never."""
 
     lane: Lane
     due_in: float
+    due_at: datetime | None
 
 
 async def heads(connection: Connection) -> list[Head]:
@@ -175,10 +182,11 @@ async def heads(connection: Connection) -> list[Head]:
                ORDER BY q.priority, q.lane, q.due_at LIMIT 1) n
            )
            SELECT priority, lane, CASE WHEN isfinite(due_at) THEN extract(epoch FROM due_at - now())::float8
-             ELSE 'infinity' END AS due_in FROM lanes"""
+             ELSE 'infinity' END AS due_in, CASE WHEN isfinite(due_at) THEN due_at END AS due_at FROM lanes"""
     )
     return [
-        Head(Lane(Priority(row["priority"]), row["lane"]), float(row["due_in"])) for row in rows
+        Head(Lane(Priority(row["priority"]), row["lane"]), float(row["due_in"]), row["due_at"])
+        for row in rows
     ]
 
 

@@ -1,12 +1,14 @@
 """A template version compiled once: a function per channel from data to content."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from inscriptis import get_text
 from inscriptis.model.config import ParserConfig
 
 from tidings.domain.channels import Channel
+from tidings.domain.locales import fallbacks
 from tidings.domain.messages import (
     JSON,
     ChatContent,
@@ -18,25 +20,71 @@ from tidings.domain.messages import (
     WebhookContent,
 )
 from tidings.domain.reasons import Reason
-from tidings.rendering.engine import Field, RenderingError
+from tidings.rendering.engine import Field, RenderingError, TemplateSourceError
+from tidings.rendering.formatting import LANGUAGE
+from tidings.rendering.languages import marked
 
 Context = Mapping[str, Any]
 Render = Callable[[Context], Content]
 Source = Mapping[str, Any]
 
+_NO_LOCALES: Mapping[str, Mapping[Channel, Source]] = MappingProxyType({})
 _HTML_TO_TEXT = ParserConfig(display_links=True, display_anchors=False)
 
 
-def compile_content(template_id: str, content: Mapping[Channel, Source]) -> dict[Channel, Render]:
-    """Compile every channel. Raises TemplateSourceError."""
+def compile_content(
+    template_id: str,
+    content: Mapping[Channel, Source],
+    locales: Mapping[str, Mapping[Channel, Source]] = _NO_LOCALES,
+    locale: str | None = None,
+) -> dict[Channel, Render]:
+    """Compile every channel. locales: by language tag, what is used instead for those who read it.
+    locale: the language of `content`. Raises TemplateSourceError."""
     return {
-        channel: _COMPILERS[channel](template_id, source) for channel, source in content.items()
+        channel: _in_languages(
+            _written(template_id, channel, source, locale),
+            {
+                tag: _of_locale(template_id, channel, translated[channel], tag)
+                for tag, translated in locales.items()
+                if channel in translated
+            },
+        )
+        for channel, source in content.items()
     }
 
 
-def _email(_: str, source: Source) -> Render:
+def _of_locale(template_id: str, channel: Channel, source: Source, tag: str) -> Render:
+    try:
+        return _written(template_id, channel, source, tag)
+    except TemplateSourceError as error:
+        raise TemplateSourceError(
+            error.path, error.message, error.line, error.column, locale=tag
+        ) from None
+
+
+def _written(template_id: str, channel: Channel, source: Source, locale: str | None) -> Render:
+    """Content in a language: its filters write numbers and dates as that language does."""
+    render = _COMPILERS[channel](template_id, source, locale)
+    return render if locale is None else lambda context: render({**context, LANGUAGE: locale})
+
+
+def _in_languages(default: Render, translated: Mapping[str, Render]) -> Render:
+    """Content without translations costs nothing for those that others have."""
+    if not translated:
+        return default
+
+    def render(context: Context) -> Content:
+        for tag in fallbacks(context["recipient"].get("locale")):
+            if (found := translated.get(tag)) is not None:
+                return found(context)
+        return default(context)
+
+    return render
+
+
+def _email(_: str, source: Source, locale: str | None) -> Render:
     subject = Field("email.subject", source["subject"])
-    html = _optional("email.html", source.get("html"), html=True)
+    html = _html(source.get("html"), locale)
     text = _optional("email.text", source.get("text"))
     reply_to = _optional("email.reply_to", source.get("reply_to"))
 
@@ -52,6 +100,16 @@ def _email(_: str, source: Source) -> Render:
     return render
 
 
+def _html(source: str | None, locale: str | None) -> Field | None:
+    if source is None:
+        return None
+    try:
+        return Field("email.html", marked(source, locale), html=True)
+    except TemplateSourceError:
+        Field("email.html", source, html=True)  # which tells the place as the editor sees it
+        raise
+
+
 def _text_of(html: str) -> str:
     """The text of an HTML body. Raises RenderingError."""
     try:
@@ -64,12 +122,12 @@ def _text_of(html: str) -> str:
     return text
 
 
-def _sms(_: str, source: Source) -> Render:
+def _sms(_: str, source: Source, __: str | None) -> Render:
     body = Field("sms.body", source["body"])
     return lambda context: SmsContent(body.render(context))
 
 
-def _chat(_: str, source: Source) -> Render:
+def _chat(_: str, source: Source, __: str | None) -> Render:
     body = Field("chat.body", source["body"])
     return lambda context: ChatContent(body.render(context))
 
@@ -85,15 +143,15 @@ def _notice(
     )
 
 
-def _push(_: str, source: Source) -> Render:
+def _push(_: str, source: Source, __: str | None) -> Render:
     return _notice("push", PushContent, source)
 
 
-def _in_app(_: str, source: Source) -> Render:
+def _in_app(_: str, source: Source, __: str | None) -> Render:
     return _notice("in_app", InAppContent, source)
 
 
-def _webhook(template_id: str, source: Source) -> Render:
+def _webhook(template_id: str, source: Source, _: str | None) -> Render:
     kind: str = source.get("type") or template_id
     if source.get("payload") is None:
         return lambda context: WebhookContent(kind, context["data"])
@@ -120,7 +178,7 @@ def _optional(path: str, source: str | None, *, html: bool = False) -> Field | N
     return None if source is None else Field(path, source, html=html)
 
 
-_COMPILERS: dict[Channel, Callable[[str, Source], Render]] = {
+_COMPILERS: dict[Channel, Callable[[str, Source, str | None], Render]] = {
     Channel.EMAIL: _email,
     Channel.SMS: _sms,
     Channel.PUSH: _push,

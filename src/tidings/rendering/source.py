@@ -1,5 +1,6 @@
 """What an editor may write for each channel; checked when a template is saved."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
@@ -13,6 +14,7 @@ from pydantic import (
 
 from tidings.domain.channels import Channel
 from tidings.domain.documents import check_document, check_text
+from tidings.domain.locales import canonical
 
 
 def _payload(value: Any) -> Any:
@@ -92,3 +94,15 @@ class TemplateContent(Source):
         """What is stored: only what was given."""
         given = self.model_dump(exclude_none=True)
         return {Channel(name): source for name, source in given.items()}
+
+
+LanguageTag = Annotated[str, Field(max_length=35), AfterValidator(canonical)]
+"""As de, de-AT or zh-Hant; kept in that way of writing."""
+
+Locales = Annotated[dict[LanguageTag, TemplateContent], Field(max_length=100)]
+"""Content by language. A channel that a language lacks falls back: from de-AT to de, then to the default."""
+
+
+def by_locale(locales: Mapping[str, TemplateContent]) -> dict[str, dict[Channel, dict[str, Any]]]:
+    """What is stored."""
+    return {tag: content.by_channel() for tag, content in sorted(locales.items())}

@@ -18,6 +18,7 @@ class AttemptRow:
     outcome: str
     reason: str
     detail: str | None
+    choice: str | None
 
 
 async def of_notification(
@@ -25,7 +26,8 @@ async def of_notification(
 ) -> dict[UUID, list[AttemptRow]]:
     """By delivery, in order."""
     rows = await connection.fetch(
-        """SELECT delivery_id, number, account, started_at, finished_at, outcome, reason, detail FROM attempts
+        """SELECT delivery_id, number, account, started_at, finished_at, outcome, reason, detail, choice
+           FROM attempts
            WHERE delivery_id BETWEEN $1 AND $2 ORDER BY delivery_id, number""",
         *ids.delivery_range(notification_id),
     )

@@ -57,6 +57,7 @@ class Work:
     send_at: datetime | None
     expires_at: datetime | None
     payload: Mapping[str, Any] = field(repr=False)
+    batch_id: UUID | None = None
     unreadable: bool = False
 
     @property
@@ -72,7 +73,7 @@ async def load(
     """What is to be delivered, by delivery id; claimed: (notification id, delivery id)."""
     rows = await connection.fetch(
         """SELECT d.notification_id, d.id, d.channel, d.sealed_address, n.template_id, n.template_version,
-             n.category, n.routing, n.on_unknown, n.user_id, n.send_at, n.expires_at, n.sealed
+             n.category, n.routing, n.on_unknown, n.user_id, n.batch_id, n.send_at, n.expires_at, n.sealed
            FROM unnest($1::uuid[], $2::uuid[]) AS c (notification_id, id)
            JOIN deliveries d ON d.notification_id = c.notification_id AND d.id = c.id
            JOIN notifications n ON n.id = c.notification_id""",
@@ -101,6 +102,24 @@ async def cancel(
         list(maybe_taken),
     )
     return [row["id"] for row in rows]
+
+
+async def withdraw_released(connection: Connection, notification_id: UUID) -> list[UUID]:
+    """Remove the queue entries that were made since `cancel` began, which were taken.
+
+    A fallback is let go under the lock of its delivery's row, which `cancel` waits for: either the
+    cancelling comes first and nothing is let go, or its entry is seen here. What a worker holds at this
+    moment is passed over and not waited for: it may itself wait for the rows that `cancel` has changed.
+    """
+    rows = await connection.fetch(
+        """DELETE FROM queue WHERE delivery_id = ANY (ARRAY(
+             SELECT delivery_id FROM queue WHERE delivery_id BETWEEN $1 AND $2 AND notification_id = $3
+               AND started_at IS NULL AND NOT maybe_taken FOR UPDATE SKIP LOCKED))
+           RETURNING delivery_id""",
+        *ids.delivery_range(notification_id),
+        notification_id,
+    )
+    return [row["delivery_id"] for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +226,7 @@ def _work(row: Record, keyring: KeyRing) -> Work:
         send_at=row["send_at"],
         expires_at=row["expires_at"],
         payload=payload,
+        batch_id=row["batch_id"],
         unreadable=unreadable,
     )
 

@@ -66,8 +66,13 @@ class EmbeddedServer:
             raise EmbeddedServerError(
                 f'the directory of the embedded PostgreSQL may hold none of " $ ` \\ , : {self.directory}'
             )
-        self.directory.parent.mkdir(parents=True, exist_ok=True)
-        self.directory.mkdir(mode=0o700, exist_ok=True)
+        try:
+            self.directory.parent.mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise EmbeddedServerError(
+                f"the directory of the embedded PostgreSQL cannot be made: {self.directory}: {error.strerror}"
+            ) from error
         server = pgserver.get_server(self.directory, cleanup_mode=None, start=False)
         self._server = server
         with self._alone():

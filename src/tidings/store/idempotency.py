@@ -23,8 +23,16 @@ async def claim(
     """Take the keys that are free; who holds each of them now. One claim per key in a call.
 
     A key that another transaction is taking is waited for. Sorted, so that two batches cannot wait for
-    each other in a circle.
+    each other in a circle. A key that was held, and forgotten before we saw by whom, is taken then.
     """
+    held: dict[tuple[UUID, str], KeyClaim] = {}
+    while free := [one for one in claims if (one.api_key_id, one.key) not in held]:
+        await _take(connection, free)
+        held |= await holders(connection, [(one.api_key_id, one.key) for one in free])
+    return held
+
+
+async def _take(connection: Connection, claims: Sequence[KeyClaim]) -> None:
     ordered = sorted(claims, key=lambda one: (one.api_key_id, one.key))
     await connection.execute(
         """INSERT INTO idempotency_keys (api_key_id, key, fingerprint, notification_id)
@@ -34,7 +42,6 @@ async def claim(
         [one.fingerprint for one in ordered],
         [one.notification_id for one in ordered],
     )
-    return await holders(connection, [(one.api_key_id, one.key) for one in ordered])
 
 
 async def holders(

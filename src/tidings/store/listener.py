@@ -11,6 +11,9 @@ from tidings.store.database import UNAVAILABLE
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+CHANGES = "tidings_changes"
+"""Where the triggers of the schema tell what changed: `TABLE:ID`."""
+
 _ASK_EVERY = 10.0  # seconds
 
 Hear = Callable[[str], None]

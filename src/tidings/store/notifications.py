@@ -18,8 +18,8 @@ from tidings.store.keyring import KeyRing
 
 
 @dataclass(frozen=True, slots=True)
-class NotificationRow:
-    """A notification as stored. payload: data, recipient and metadata; sealed at rest."""
+class NotificationFacts:
+    """What is stored of a notification in the open: readable with any key ring."""
 
     id: UUID
     api_key_id: UUID
@@ -35,24 +35,46 @@ class NotificationRow:
     batch_id: UUID | None
     send_at: datetime | None
     expires_at: datetime | None
-    payload: Mapping[str, Any] = field(repr=False)
 
     @property
     def accepted_at(self) -> datetime:
         return ids.time_of(self.id)
 
 
-_COLUMNS = """id, api_key_id, template_id, template_version, category, priority, routing, on_unknown,
-  user_id, correlation_id, collapse_key, batch_id, send_at, expires_at, sealed"""
+@dataclass(frozen=True, slots=True)
+class NotificationRow(NotificationFacts):
+    """A notification as stored. payload: data, recipient and metadata; sealed at rest."""
+
+    payload: Mapping[str, Any] = field(repr=False)
+
+
+_FACTS = """id, api_key_id, template_id, template_version, category, priority, routing, on_unknown,
+  user_id, correlation_id, collapse_key, batch_id, send_at, expires_at"""
 
 
 async def fetch(
     connection: Reader, notification_id: UUID, keyring: KeyRing
 ) -> NotificationRow | None:
+    """Raises KeyRingError where the ring does not open its payload."""
     row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM notifications WHERE id = $1", notification_id
+        f"SELECT {_FACTS}, sealed FROM notifications WHERE id = $1", notification_id
     )
     return None if row is None else notification_row(row, keyring)
+
+
+async def facts(connection: Reader, notification_id: UUID) -> NotificationFacts | None:
+    row = await connection.fetchrow(
+        f"SELECT {_FACTS} FROM notifications WHERE id = $1", notification_id
+    )
+    return None if row is None else NotificationFacts(**_facts(row))
+
+
+async def batch_of(connection: Reader, notification_id: UUID) -> UUID | None:
+    """The batch that it belongs to."""
+    found: UUID | None = await connection.fetchval(
+        "SELECT batch_id FROM notifications WHERE id = $1", notification_id
+    )
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +94,10 @@ class Filter:
 async def listed(
     connection: Reader,
     wanted: Filter,
-    keyring: KeyRing,
     *,
     before: UUID | None,
     limit: int,
-) -> list[NotificationRow]:
+) -> list[NotificationFacts]:
     """Newest first, below the id `before` (keyset pagination)."""
     upper = ids.first_at(wanted.until) if wanted.until else None
     if before is not None:
@@ -113,29 +134,19 @@ async def listed(
                  ORDER BY array_position({ranked}::text[], d.status) LIMIT 1) = {bind(wanted.status)}"""
         )
     rows = await connection.fetch(
-        f"""SELECT {_COLUMNS} FROM notifications n WHERE {" AND ".join(conditions)}
+        f"""SELECT {_FACTS} FROM notifications n WHERE {" AND ".join(conditions)}
             ORDER BY n.id DESC LIMIT {bind(limit)}""",
         *arguments,
     )
-    return [notification_row(row, keyring) for row in rows]
+    return [NotificationFacts(**_facts(row)) for row in rows]
 
 
 def notification_row(row: Record, keyring: KeyRing) -> NotificationRow:
     """From a row that has all the columns of the table."""
-    return NotificationRow(
-        id=row["id"],
-        api_key_id=row["api_key_id"],
-        template_id=row["template_id"],
-        template_version=row["template_version"],
-        category=row["category"],
-        priority=Priority(row["priority"]),
-        routing=row["routing"],
-        on_unknown=row["on_unknown"],
-        user_id=row["user_id"],
-        correlation_id=row["correlation_id"],
-        collapse_key=row["collapse_key"],
-        batch_id=row["batch_id"],
-        send_at=row["send_at"],
-        expires_at=row["expires_at"],
-        payload=orjson.loads(keyring.open(row["sealed"], row["id"].bytes)),
-    )
+    payload = orjson.loads(keyring.open(row["sealed"], row["id"].bytes))
+    return NotificationRow(**_facts(row), payload=payload)
+
+
+def _facts(row: Record) -> dict[str, Any]:
+    values = {name: value for name, value in row.items() if name != "sealed"}
+    return {**values, "priority": Priority(row["priority"])}

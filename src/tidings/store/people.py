@@ -9,12 +9,12 @@ import orjson
 from tidings.domain.channels import Channel
 from tidings.domain.preferences import NO_PREFERENCES, Preferences
 from tidings.store.database import Connection, Reader, Record
-from tidings.store.keyring import KeyRing
+from tidings.store.keyring import KeyRing, KeyRingError
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user as the planner sees them."""
+    """A user as the planner sees them. unreadable: addresses are stored that the key ring cannot open."""
 
     email: str | None = field(default=None, repr=False)
     phone: str | None = field(default=None, repr=False)
@@ -22,6 +22,7 @@ class Person:
     locale: str | None = None
     timezone: str | None = None
     preferences: Preferences = NO_PREFERENCES
+    unreadable: bool = False
 
 
 NOBODY = Person()
@@ -43,6 +44,17 @@ async def fetch_many(
         list(user_ids),
     )
     return {row["id"]: _person(row, keyring) for row in rows}
+
+
+def _opened(row: Record, keyring: KeyRing) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What is sealed: facts, and the tokens of devices. Raises KeyRingError."""
+    facts: dict[str, Any] = {}
+    if row["sealed"] is not None:
+        facts = orjson.loads(keyring.open(row["sealed"], row["id"].encode()))
+    tokens = zip(sorted(row["device_ids"] or ()), row["tokens"] or (), strict=True)
+    return facts, tuple(
+        keyring.open(token, device_id.bytes).decode() for device_id, token in tokens
+    )
 
 
 async def fetch_preferences(connection: Reader, user_id: str) -> Preferences:
@@ -107,18 +119,18 @@ def _preferences(channels: dict[str, Any] | None, categories: dict[str, Any] | N
 
 def _person(row: Record, keyring: KeyRing) -> Person:
     facts: dict[str, Any] = {}
-    if row["sealed"] is not None:
-        facts = orjson.loads(keyring.open(row["sealed"], row["id"].encode()))
+    tokens: tuple[str, ...] = ()
+    unreadable = False
+    try:
+        facts, tokens = _opened(row, keyring)
+    except KeyRingError:
+        unreadable = True  # one such row must not keep the others of its batch from being accepted
     return Person(
         email=facts.get("email"),
         phone=facts.get("phone"),
-        push_tokens=tuple(
-            keyring.open(token, device_id.bytes).decode()
-            for device_id, token in zip(
-                sorted(row["device_ids"] or ()), row["tokens"] or (), strict=True
-            )
-        ),
+        push_tokens=tokens,
         locale=row["locale"],
         timezone=row["timezone"],
         preferences=_preferences(row["channels"], row["categories"]),
+        unreadable=unreadable,
     )

@@ -81,6 +81,7 @@ SEALED: tuple[Sealed, ...] = (
         (("channel", "text"), ("address_hash", "bytea")),
         _address_hash,
     ),
+    Sealed("schedules", "sealed", _ID, _own_id),
     Sealed("notifications", "sealed", _ID, _own_id),
     Sealed(
         "deliveries",

@@ -7,11 +7,13 @@ from uuid import UUID
 import asyncpg
 
 from tidings.domain.channels import Channel
-from tidings.domain.planning import OnUnknown
-from tidings.domain.templates import TemplateVersion
+from tidings.domain.templates import Edition, TemplateState, TemplateVersion
 from tidings.store.database import Connection, Pool, Reader, Record
 
-_COLUMNS = "v.template_id, v.version, v.name, v.category, v.on_unknown, v.content, v.created_at"
+_COLUMNS = (
+    "v.template_id, v.version, v.name, v.category, v.on_unknown, v.content, v.locale, v.locales, "
+    "v.created_at, v.published_at, v.deduplicate_seconds"
+)
 
 
 class TemplateExistsError(Exception):
@@ -19,60 +21,105 @@ class TemplateExistsError(Exception):
 
 
 async def create(
-    connection: Connection,
-    template_id: str,
-    *,
-    name: str,
-    category: str,
-    on_unknown: OnUnknown,
-    content: Mapping[Channel, Mapping[str, Any]],
-    created_by: UUID,
+    connection: Connection, template_id: str, edition: Edition, *, draft: bool, created_by: UUID
 ) -> TemplateVersion:
     """Store version 1. Raises TemplateExistsError."""
     async with connection.transaction():
         try:
             await connection.execute(
-                "INSERT INTO templates (id, current_version) VALUES ($1, 1)", template_id
+                "INSERT INTO templates (id, current_version, latest_version) VALUES ($1, $2, 1)",
+                template_id,
+                None if draft else 1,
             )
         except asyncpg.UniqueViolationError:
             raise TemplateExistsError(template_id) from None
         return await _insert(
-            connection, template_id, 1, name, category, on_unknown, content, created_by
+            connection, template_id, 1, edition, draft=draft, created_by=created_by
         )
 
 
 async def update(
-    connection: Connection,
-    template_id: str,
-    *,
-    name: str,
-    category: str,
-    on_unknown: OnUnknown,
-    content: Mapping[Channel, Mapping[str, Any]],
-    created_by: UUID,
+    connection: Connection, template_id: str, edition: Edition, *, draft: bool, created_by: UUID
 ) -> TemplateVersion | None:
-    """Store the next version and make it current; None where there is no such template."""
+    """Store the next version, and make it current where it is no draft; None where there is no such
+    template."""
     async with connection.transaction():
         version = await connection.fetchval(
-            """UPDATE templates SET current_version = current_version + 1, updated_at = now()
-               WHERE id = $1 RETURNING current_version""",
+            """UPDATE templates
+               SET latest_version = greatest(latest_version, current_version) + 1, updated_at = now()
+               WHERE id = $1 RETURNING latest_version""",
             template_id,
         )
         if version is None:
             return None
-        return await _insert(
-            connection, template_id, version, name, category, on_unknown, content, created_by
+        stored = await _insert(
+            connection, template_id, version, edition, draft=draft, created_by=created_by
         )
+        if not draft:
+            await connection.execute(
+                "UPDATE templates SET current_version = $2 WHERE id = $1", template_id, version
+            )
+        return stored
+
+
+async def publish(connection: Connection, template_id: str, version: int) -> TemplateVersion | None:
+    """Make a version, newer or older, the current one; None where there is no such version."""
+    async with connection.transaction():
+        row = await connection.fetchrow(
+            f"""UPDATE template_versions v SET published_at = coalesce(v.published_at, now())
+                WHERE v.template_id = $1 AND v.version = $2 RETURNING {_COLUMNS}""",
+            template_id,
+            version,
+        )
+        if row is None:
+            return None
+        await connection.execute(
+            "UPDATE templates SET current_version = $2, updated_at = now() WHERE id = $1",
+            template_id,
+            version,
+        )
+        return _template(row)
+
+
+async def archive(connection: Reader, template_id: str, *, archived: bool) -> TemplateState | None:
+    """Take no new notifications, or take them again; None where there is no such template."""
+    row = await connection.fetchrow(
+        """UPDATE templates SET updated_at = now(),
+             archived_at = CASE WHEN $2 THEN coalesce(archived_at, now()) END
+           WHERE id = $1 RETURNING current_version, latest_version, archived_at""",
+        template_id,
+        archived,
+    )
+    return None if row is None else _state(row)
+
+
+async def state(connection: Reader, template_id: str) -> TemplateState | None:
+    row = await connection.fetchrow(
+        "SELECT current_version, latest_version, archived_at FROM templates WHERE id = $1",
+        template_id,
+    )
+    return None if row is None else _state(row)
 
 
 async def current(connection: Reader, template_id: str) -> TemplateVersion | None:
+    """The version that new notifications get; None where nothing is published, and where it is archived."""
     row = await connection.fetchrow(
         f"""SELECT {_COLUMNS} FROM templates t
             JOIN template_versions v ON v.template_id = t.id AND v.version = t.current_version
-            WHERE t.id = $1""",
+            WHERE t.id = $1 AND t.archived_at IS NULL""",
         template_id,
     )
     return None if row is None else _template(row)
+
+
+async def history(connection: Reader, template_id: str) -> Sequence[TemplateVersion]:
+    """All versions, the newest first."""
+    rows = await connection.fetch(
+        f"""SELECT {_COLUMNS} FROM template_versions v
+            WHERE v.template_id = $1 ORDER BY v.version DESC""",
+        template_id,
+    )
+    return [_template(row) for row in rows]
 
 
 async def versions(
@@ -89,16 +136,20 @@ async def versions(
     return {(row["template_id"], row["version"]): _template(row) for row in rows}
 
 
-async def listed(connection: Reader, *, after: str, limit: int) -> Sequence[TemplateVersion]:
-    """The current versions, ordered by template id."""
+async def listed(
+    connection: Reader, *, after: str, limit: int, archived: bool = False
+) -> Sequence[tuple[TemplateVersion, TemplateState]]:
+    """The current versions, or the latest where none is published, ordered by template id."""
     rows = await connection.fetch(
-        f"""SELECT {_COLUMNS} FROM templates t
-            JOIN template_versions v ON v.template_id = t.id AND v.version = t.current_version
-            WHERE t.id > $1 ORDER BY t.id LIMIT $2""",
+        f"""SELECT {_COLUMNS}, t.current_version, t.latest_version, t.archived_at FROM templates t
+            JOIN template_versions v ON v.template_id = t.id
+              AND v.version = coalesce(t.current_version, t.latest_version)
+            WHERE t.id > $1 AND (t.archived_at IS NOT NULL) = $3 ORDER BY t.id LIMIT $2""",
         after,
         limit,
+        archived,
     )
-    return [_template(row) for row in rows]
+    return [(_template(row), _state(row)) for row in rows]
 
 
 class TemplateCache:
@@ -139,23 +190,28 @@ async def _insert(
     connection: Connection,
     template_id: str,
     version: int,
-    name: str,
-    category: str,
-    on_unknown: str,
-    content: Mapping[Channel, Mapping[str, Any]],
+    edition: Edition,
+    *,
+    draft: bool,
     created_by: UUID,
 ) -> TemplateVersion:
     row = await connection.fetchrow(
         f"""INSERT INTO template_versions AS v
-              (template_id, version, name, category, on_unknown, content, created_by)
-            VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING {_COLUMNS}""",
+              (template_id, version, name, category, on_unknown, content, locale, locales,
+               deduplicate_seconds, created_by, published_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $11 THEN NULL ELSE now() END)
+            RETURNING {_COLUMNS}""",
         template_id,
         version,
-        name,
-        category,
-        on_unknown,
-        content,
+        edition.name,
+        edition.category,
+        edition.on_unknown,
+        edition.content,
+        edition.locale,
+        edition.locales,
+        edition.deduplicate_seconds,
         created_by,
+        draft,
     )
     assert row is not None
     return _template(row)
@@ -168,6 +224,18 @@ def _template(row: Record) -> TemplateVersion:
         name=row["name"],
         category=row["category"],
         on_unknown=row["on_unknown"],
-        content={Channel(channel): source for channel, source in row["content"].items()},
+        content=_by_channel(row["content"]),
+        locale=row["locale"],
+        locales={tag: _by_channel(content) for tag, content in row["locales"].items()},
         created_at=row["created_at"],
+        published_at=row["published_at"],
+        deduplicate_seconds=row["deduplicate_seconds"],
     )
+
+
+def _by_channel(content: Mapping[str, Any]) -> dict[Channel, Any]:
+    return {Channel(channel): source for channel, source in content.items()}
+
+
+def _state(row: Record) -> TemplateState:
+    return TemplateState(row["current_version"], row["latest_version"], row["archived_at"])

@@ -22,17 +22,19 @@ from tidings.store import attempts, deliveries, notifications
 from tidings.store.attempts import AttemptRow
 from tidings.store.deliveries import DeliveryRow
 from tidings.store.keyring import KeyRing
-from tidings.store.notifications import Filter, NotificationRow
+from tidings.store.notifications import Filter, NotificationFacts
 
 router = APIRouter(prefix="/notifications", tags=["notifications"])
 
 
 class Event(BaseModel):
-    """type: attempted, or a status that was reached. outcome and reason: of an attempt."""
+    """type: attempted, or a status that was reached. The rest is of an attempt; choice: why this account."""
 
     type: str
     timestamp: datetime
     attempt: int | None = None
+    account: str | None = None
+    choice: str | None = None
     outcome: str | None = None
     reason: str | None = None
     detail: str | None = None
@@ -95,7 +97,7 @@ class Cancelled(BaseModel):
 @router.get("/{notification_id}/status", responses=problems(404))
 async def status(notification_id: UUID, parts: Wired, _: CanRead) -> NotificationStatusView:
     """What became of a notification, channel by channel."""
-    row = await notifications.fetch(parts.pool, notification_id, parts.keyring)
+    row = await notifications.facts(parts.pool, notification_id)
     if row is None:
         raise _not_found()
     found = (await deliveries.of_notifications(parts.pool, [notification_id]))[notification_id]
@@ -136,7 +138,7 @@ async def listed(
         since=since,
         until=until,
     )
-    rows = await notifications.listed(parts.pool, wanted, parts.keyring, before=cursor, limit=limit)
+    rows = await notifications.listed(parts.pool, wanted, before=cursor, limit=limit)
     found = await deliveries.of_notifications(parts.pool, [row.id for row in rows])
     return NotificationPage(
         notifications=[_summary(row, found[row.id]) for row in rows],
@@ -155,8 +157,11 @@ async def cancel(notification_id: UUID, parts: Wired, _: CanSend) -> Cancelled:
             [one.delivery_id for one in withdrawn],
             [one.delivery_id for one in withdrawn if one.maybe_taken],
         )
+        # What a settling let go while this waited for it: on the queue now, and no fallback any more.
+        released = await deliveries.withdraw_released(connection, notification_id)
+        cancelled += await deliveries.cancel(connection, notification_id, released, [])
     if not cancelled:
-        if await notifications.fetch(parts.pool, notification_id, parts.keyring) is None:
+        if await notifications.facts(parts.pool, notification_id) is None:
             raise _not_found()
         raise Problem(Code.NOT_CANCELLABLE, "Every delivery has ended or is being sent.")
     return Cancelled(notification_id=notification_id, cancelled=cancelled)
@@ -175,7 +180,7 @@ def _leading(found: Sequence[DeliveryRow]) -> DeliveryRow:
     return min(found, key=lambda one: significance(one.status))
 
 
-def _summary(row: NotificationRow, found: Sequence[DeliveryRow]) -> NotificationSummary:
+def _summary(row: NotificationFacts, found: Sequence[DeliveryRow]) -> NotificationSummary:
     leading = _leading(found)
     return NotificationSummary(
         notification_id=row.id,
@@ -205,6 +210,8 @@ def _delivery(
             outcome=attempt.outcome,
             reason=attempt.reason,
             detail=attempt.detail,
+            account=attempt.account,
+            choice=attempt.choice,
         )
         for attempt in tried
     ]

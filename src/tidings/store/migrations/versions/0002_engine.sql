@@ -40,13 +40,16 @@ CREATE INDEX account_events_account ON account_events (account, id);
 
 -- ---------------------------------------------------------------- rate limits
 
+-- What was granted of late, domain/limits.py. Times are microseconds since 1970 on this server's clock.
 CREATE TABLE limits (
-  key text PRIMARY KEY,
-  slices bigint[] NOT NULL DEFAULT '{}',
+  key text COLLATE "C" PRIMARY KEY,     -- the limit's name and what is counted; where that is a person, a keyed hash
+  ends bigint[] NOT NULL DEFAULT '{}',  -- of slices of time, with how much each holds
   counts int[] NOT NULL DEFAULT '{}',
-  spread_until timestamptz,
-  used_at timestamptz NOT NULL DEFAULT now()
+  spread_until bigint NOT NULL DEFAULT 0, -- the time that was given to the last of those that wait
+  empty_at timestamptz NOT NULL DEFAULT now() + interval '10 minutes' -- from then on it says nothing; rounded up, so
+                                        -- that most updates leave the index alone
 ) WITH (fillfactor = 50);
+CREATE INDEX limits_empty ON limits (empty_at);
 
 -- ---------------------------------------------------------------- batches and replays
 

@@ -1,0 +1,269 @@
+"""POST /notifications/bulk as JSON lines: any number of notifications in bounded memory, gone on with after
+a crash without doubling.
+
+The answer is a stream of JSON lines, too, and comes while the request is still being sent: first the batch and
+the line it goes on from, then a line for every slice that is stored, and one for each line that is refused.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import structlog
+import uuid_utils.compat as uuids
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from tidings.api.bodies import parse
+from tidings.api.parts import Parts
+from tidings.api.problems import Code, FieldError, Problem, of_refusal, of_validation
+from tidings.api.routes.lines import Line, slices
+from tidings.api.routes.sending import submission_of, wrong_key
+from tidings.api.routes.targets import named_batch
+from tidings.intake.drafting import Receipt, Submission
+from tidings.intake.filling import BatchClosedError, IntoStream
+from tidings.store import batches
+from tidings.store.api_keys import ApiKey
+from tidings.store.batches import BatchRow, NewBatch
+from tidings.store.database import UNAVAILABLE
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_SLICE_BYTES = 2 * 2**20
+_CHECKED_AT_ONCE = 50  # lines between two turns of the event loop
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MERGED = ("data", "metadata")
+
+Answers = list[dict[str, Any]]
+
+
+async def stream(request: Request, parts: Parts, key: ApiKey) -> Response:
+    """Raises Problem before the answer begins; what goes wrong later is its last line.
+
+    Query: batch_id, an open batch to add to; from_line, the number of the body's first line; ids, whether
+    to answer with the id of each notification; seal, whether nothing is added to the batch afterwards.
+    """
+    first = _from_line(request)
+    named = await named_batch(request, parts, key)
+    batch = named or await _batch_of_its_own(request, parts, key)
+    if first > batch.lines + 1:
+        message = f"the batch goes on with line {batch.lines + 1}"
+        raise _wrong("from_line", message)
+    seals = _flag(request, "seal", default=named is None)
+    run = _Run(parts, key, batch, first, ids=_flag(request, "ids", default=False), seals=seals)
+    return _Answer(run.answers(request))
+
+
+async def _batch_of_its_own(request: Request, parts: Parts, key: ApiKey) -> BatchRow:
+    given = request.headers.get("idempotency-key")
+    if given is not None and not (
+        1 <= len(given) <= 255 and given.isascii() and given.isprintable()
+    ):
+        raise wrong_key("must be 1 to 255 printable ASCII characters")
+    return await batches.open_by_key(parts.pool, NewBatch(uuids.uuid7(), key.id, key=given))
+
+
+class _Answer(Response):
+    """Sends each part as it comes, while the request's body is still being read; Starlette's own streaming
+    answer may take what comes of the body for itself."""
+
+    media_type = "application/x-ndjson"
+
+    def __init__(self, parts: AsyncIterator[bytes]) -> None:
+        super().__init__(status_code=202)
+        self._parts = parts
+        del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = self.raw_headers
+        await send({"type": "http.response.start", "status": 202, "headers": headers})
+        async for part in self._parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@dataclass(slots=True)
+class _Slice:
+    """Lines that were checked. valid: what can be stored, by line number; answers: what is wrong with others."""
+
+    last: int
+    valid: dict[int, Submission] = field(default_factory=dict)
+    answers: Answers = field(default_factory=list)
+
+
+class _Run:
+    """One stream, from its first line to its last."""
+
+    def __init__(
+        self, parts: Parts, key: ApiKey, batch: BatchRow, first: int, *, ids: bool, seals: bool
+    ) -> None:
+        self._parts = parts
+        self._key = key
+        self._batch = batch
+        self._first = first
+        self._ids = ids
+        self._seals = seals
+        self._lines = batch.lines
+        self._accepted = 0
+        self._refused = 0
+        self._defaults: dict[str, Any] = {}
+
+    async def answers(self, request: Request) -> AsyncIterator[bytes]:
+        yield _dump([{"batch_id": str(self._batch.id), "lines": self._lines}])
+        try:
+            async for stored in self._store_all(request):
+                yield _dump(stored)
+            if self._seals:
+                await batches.seal(self._parts.pool, self._batch.id)
+            yield _dump([{**self._progress(), "done": True, "sealed": self._seals}])
+        except ClientDisconnect:
+            log.info("stream.abandoned", batch_id=str(self._batch.id), lines=self._lines)
+        except Problem as problem:
+            yield self._broken_off(problem)
+        except BatchClosedError:
+            yield self._broken_off(await self._why_closed())
+        except UNAVAILABLE as error:
+            log.warning("database.unavailable", doing="stream", error=type(error).__name__)
+            again = "Send the rest again: the batch tells from which line."
+            yield self._broken_off(Problem(Code.UNAVAILABLE, again))
+
+    async def _store_all(self, request: Request) -> AsyncIterator[Answers]:
+        """While a slice is being stored, the next is read and checked."""
+        storing: asyncio.Task[Answers] | None = None
+        try:
+            async for lines in slices(
+                request,
+                first=self._first,
+                longest=self._parts.settings.max_body,
+                most=self._parts.intake.largest_batch,
+                most_bytes=_SLICE_BYTES,
+            ):
+                checked = await self._check(lines)
+                if storing is not None:
+                    yield await storing
+                    storing = None
+                if checked.last > self._lines:
+                    storing = asyncio.create_task(self._store(checked))
+            if storing is not None:
+                yield await storing
+                storing = None
+        finally:
+            if storing is not None:
+                # The caller is gone. What is on its way into the database may get there, or not.
+                await asyncio.gather(storing, return_exceptions=True)
+
+    async def _check(self, lines: Sequence[Line]) -> _Slice:
+        checked = _Slice(lines[-1].number)
+        for line in lines:
+            if self._takes_defaults(line) or line.number <= self._batch.lines:
+                continue
+            try:
+                if (submission := self._submission(line)) is not None:
+                    checked.valid[line.number] = submission
+            except Problem as problem:
+                checked.answers.append(_refused(line.number, problem))
+            if line.number % _CHECKED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return checked
+
+    def _takes_defaults(self, line: Line) -> bool:
+        """The first line may say what is the same for all."""
+        if line.number != self._first or line.text is None or b'"defaults"' not in line.text:
+            return False
+        try:
+            document = parse(line.text.removeprefix(_BYTE_ORDER_MARK))
+        except ValueError:
+            return False
+        if not isinstance(document, dict) or document.keys() != {"defaults"}:
+            return False
+        if not isinstance(document["defaults"], dict):
+            raise _wrong("defaults", "must be an object")
+        self._defaults = document["defaults"]
+        return True
+
+    def _submission(self, line: Line) -> Submission | None:
+        """None for an empty line. Raises Problem."""
+        if line.text is None:
+            most = self._parts.settings.max_body
+            raise Problem(Code.BODY_TOO_LARGE, f"A line may have at most {most} bytes.")
+        text = line.text.removeprefix(_BYTE_ORDER_MARK) if line.number == 1 else line.text
+        if not text or text.isspace():
+            return None
+        try:
+            return submission_of(self._key, self._merged(parse(text)), self._batch.id)
+        except ValidationError as error:
+            raise of_validation(error) from None
+        except ValueError as error:
+            raise Problem(Code.MALFORMED_JSON, f"The line is not valid JSON: {error}.") from None
+
+    def _merged(self, document: Any) -> Any:
+        if not self._defaults or not isinstance(document, dict):
+            return document
+        merged = {**self._defaults, **document}
+        for name in _MERGED:
+            common, own = self._defaults.get(name), document.get(name)
+            if isinstance(common, dict) and isinstance(own, dict):
+                merged[name] = {**common, **own}
+        return merged
+
+    async def _store(self, checked: _Slice) -> Answers:
+        into = IntoStream(self._batch.id, self._lines, checked.last, len(checked.answers))
+        results = await self._parts.intake.accept_many(list(checked.valid.values()), into)
+        self._lines = checked.last
+        answers = checked.answers
+        for number, result in zip(checked.valid, results, strict=True):
+            if not isinstance(result, Receipt):
+                answers.append(_refused(number, of_refusal(result)))
+                continue
+            self._accepted += 1
+            if self._ids:
+                answers.append({"line": number, "notification_id": str(result.notification_id)})
+        self._refused += len(answers) - (
+            sum(1 for one in answers if "notification_id" in one) if self._ids else 0
+        )
+        return [*sorted(answers, key=lambda one: one["line"]), self._progress()]
+
+    def _progress(self) -> dict[str, Any]:
+        return {"lines": self._lines, "accepted": self._accepted, "refused": self._refused}
+
+    async def _why_closed(self) -> Problem:
+        row = await batches.find(self._parts.pool, self._batch.id)
+        if row is not None and row.open:
+            return Problem(Code.STREAM_CONFLICT, f"It goes on with line {row.lines + 1}.")
+        return Problem(Code.BATCH_NOT_OPEN, "The batch is sealed or cancelled.")
+
+    def _broken_off(self, problem: Problem) -> bytes:
+        return _dump([{**self._progress(), "problem": problem.document()}])
+
+
+def _refused(number: int, problem: Problem) -> dict[str, Any]:
+    return {"line": number, "problem": problem.document()}
+
+
+def _dump(documents: Answers) -> bytes:
+    return b"".join(orjson.dumps(one) + b"\n" for one in documents)
+
+
+def _from_line(request: Request) -> int:
+    given = request.query_params.get("from_line", "1")
+    if not (given.isascii() and given.isdigit() and 1 <= int(given[:18]) <= 10**15):
+        raise _wrong("from_line", "must be a whole number from 1 on")
+    return int(given)
+
+
+def _flag(request: Request, name: str, *, default: bool) -> bool:
+    given = request.query_params.get(name)
+    if given not in (None, "true", "false"):
+        raise _wrong(name, "must be true or false")
+    return default if given is None else given == "true"
+
+
+def _wrong(path: str, message: str) -> Problem:
+    return Problem(
+        Code.INVALID_REQUEST, f"{path}: {message}", [FieldError(path=path, message=message)]
+    )

@@ -1,0 +1,54 @@
+"""What is done with all of a batch, in the background: soon after it was asked for, and after a crash."""
+
+import asyncio
+import traceback
+
+import structlog
+
+from tidings.store import batch_sweeps
+from tidings.store.database import UNAVAILABLE, Pool, borrow
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_LOOK_EVERY = 30.0  # seconds: for sweeps whose process died
+_AFTER_TROUBLE = 1.0
+
+
+class Sweeper:
+    """Does the sweeps that are stored, a page at a time, until none is left; then waits for the next."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._wanted = asyncio.Event()
+
+    def wake(self) -> None:
+        """After the commit that stored a sweep."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._wanted.clear()
+            wait = _LOOK_EVERY
+            try:
+                await self._finish()
+            except UNAVAILABLE as error:
+                log.warning("database.unavailable", doing="sweep", error=type(error).__name__)
+                wait = _AFTER_TROUBLE
+            except Exception as error:  # noqa: BLE001 - a sweep that fails must not end the process that accepts
+                log.error(  # noqa: TRY400 - frames only: the text of an error may hold content
+                    "sweep.failed",
+                    error=type(error).__name__,
+                    frames="".join(traceback.format_tb(error.__traceback__)),
+                )
+            try:
+                await asyncio.wait_for(self._wanted.wait(), wait)
+            except TimeoutError:
+                continue
+
+    async def _finish(self) -> None:
+        left = True
+        while left:
+            # A connection for each page: a long sweep must not keep one from those who accept.
+            async with borrow(self._pool) as connection:
+                left = await batch_sweeps.step(connection)

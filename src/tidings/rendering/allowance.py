@@ -1,0 +1,108 @@
+"""What one rendering may cost: a number of steps, a size, and a time of the processor.
+
+Editors may be hostile. Every place where a template could make much out of little (loops, calls,
+filters, operators, collected text) takes its cost from one budget, so that no thread and no signal is
+needed to stop it.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from jinja2.runtime import Context
+
+MAX_OUTPUT = 1_000_000
+"""Characters that one rendered field, or one value on the way to it, may have."""
+MAX_STEPS = 250_000
+"""Iterations, calls and filters of one field; larger values count as several."""
+MAX_SECONDS = 1.0
+"""Of the processor, for one field."""
+MAX_WIDTH = 10_000
+"""The largest number that a filter or a method takes, such as a width."""
+MAX_BITS = 4_096
+"""Of a whole number that a template computes."""
+
+KEY = " budget"
+"""Its name among the variables: with a space, so that no template can write it."""
+
+_LOOK_AT_THE_CLOCK = 64
+_CHARACTERS_A_STEP = 64
+
+
+class LimitExceededError(Exception):
+    """The message names the limit and never shows the data."""
+
+
+class Budget:
+    """Of one field's rendering."""
+
+    __slots__ = ("_look", "_until", "left")
+
+    def __init__(self) -> None:
+        self.left = MAX_STEPS
+        self._look = MAX_STEPS - _LOOK_AT_THE_CLOCK
+        self._until = time.thread_time() + MAX_SECONDS
+
+    def spend(self, steps: int = 1) -> None:
+        """Raises LimitExceededError."""
+        self.left -= steps
+        if self.left < self._look:
+            self._look = self.left - _LOOK_AT_THE_CLOCK
+            if self.left < 0:
+                raise LimitExceededError(f"over {MAX_STEPS} steps")
+            if time.thread_time() > self._until:
+                raise LimitExceededError(f"over {MAX_SECONDS:g} s of computing")
+
+
+def spend_for(budget: Budget, value: object) -> None:
+    """Take the cost of a value that a template made. Raises LimitExceededError."""
+    if isinstance(value, str):
+        check_length(len(value))
+        budget.spend(1 + len(value) // _CHARACTERS_A_STEP)
+    elif isinstance(value, int | float) or value is None:
+        budget.spend()
+    else:
+        _weigh(budget, value)
+
+
+def _weigh(budget: Budget, value: object) -> None:
+    """Walk it as printing or comparing it would, so that lists that hold the same list many times cost
+    what they would cost then."""
+    waiting: list[object] = [value]
+    while waiting:
+        one = waiting.pop()
+        budget.spend()
+        if isinstance(one, str):
+            budget.spend(len(one) // _CHARACTERS_A_STEP)
+        elif isinstance(one, list | tuple | set):
+            budget.spend(len(one))
+            waiting.extend(one)
+        elif isinstance(one, Mapping):
+            budget.spend(len(one))
+            waiting.extend(one.values())
+
+
+def counted(budget: Budget, values: Iterable[Any]) -> Iterator[Any]:
+    """The same values, each for a step."""
+    for value in values:
+        budget.spend()
+        yield value
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """The pieces as one text. Raises LimitExceededError before it is made, if it is too long."""
+    whole = list(pieces)
+    check_length(sum(map(len, whole)))
+    return "".join(whole)
+
+
+def check_length(characters: int) -> None:
+    if characters > MAX_OUTPUT:
+        raise LimitExceededError(f"over {MAX_OUTPUT} characters")
+
+
+def budget_of(context: Context) -> Budget:
+    found = context.parent.get(KEY)
+    if not isinstance(found, Budget):
+        raise LimitExceededError("rendered without a budget")
+    return found

@@ -1,0 +1,165 @@
+"""Filters that write numbers, money, dates, times, plurals and lists as the recipient's language does.
+
+Data comes as JSON: times are RFC 3339 texts or seconds since 1970, amounts are numbers or texts. The
+rules are those of Unicode's CLDR, by Babel.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any, Literal
+
+from babel import Locale, UnknownLocaleError, dates, lists, numbers
+from jinja2 import Undefined, pass_context
+from jinja2.runtime import Context
+
+LANGUAGE = " language"
+"""The name among the variables of the locale that the content is written in; no template can write it."""
+
+Length = Literal["short", "medium", "long", "full"]
+
+
+@lru_cache(maxsize=512)
+def locale_of(tag: str) -> Locale | None:
+    """The locale of a tag such as de-AT, or of the nearest one that CLDR knows; None for none."""
+    parts = tag.replace("_", "-").split("-")
+    while parts:
+        try:
+            return Locale.parse("-".join(parts), sep="-")
+        except (UnknownLocaleError, ValueError):
+            parts.pop()
+    return None
+
+
+def direction(tag: str) -> str:
+    """ltr or rtl."""
+    found = locale_of(tag)
+    return found.text_direction if found else "ltr"
+
+
+@lru_cache(maxsize=1_024)
+def _chosen(content: str | None, recipient: str | None) -> Locale:
+    """The recipient's own variant where it is of the content's language: an English text with German
+    dates in it would be odd."""
+    written = locale_of(content) if content else None
+    theirs = locale_of(recipient) if recipient else None
+    if theirs and (written is None or written.language == theirs.language):
+        return theirs
+    return written or Locale("en")
+
+
+def _locale(context: Context) -> Locale:
+    content = context.parent.get(LANGUAGE)
+    return _chosen(content, context.parent["recipient"].get("locale"))
+
+
+@lru_cache(maxsize=1_024)
+def _zone(name: str | None) -> tzinfo:
+    try:
+        return dates.get_timezone(name) if name else UTC
+    except LookupError:
+        return UTC
+
+
+def _moment(value: Any, context: Context) -> datetime:
+    if isinstance(value, str):
+        found = datetime.fromisoformat(value)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        found = datetime.fromtimestamp(value, UTC)
+    else:
+        raise TypeError("not a time")
+    zone = _zone(context.parent["recipient"].get("timezone"))
+    return found.astimezone(zone) if found.tzinfo else found.replace(tzinfo=zone)
+
+
+def _amount(value: Any) -> Decimal:
+    if isinstance(value, Undefined):
+        str(value)  # which raises the error that names the variable
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise TypeError("not a number")
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation:
+        raise ValueError("not a number") from None
+    if not found.is_finite() or abs(found.adjusted()) > 100:
+        raise ValueError("not a number that can be written")
+    return found
+
+
+@pass_context
+def number(context: Context, value: Any, decimals: int | None = None) -> str:
+    """1234.5 as 1,234.5 or 1.234,5."""
+    pattern = None if decimals is None else f"#,##0.{'0' * decimals}".rstrip(".")
+    return numbers.format_decimal(_amount(value), pattern, locale=_locale(context))
+
+
+@pass_context
+def percent(context: Context, value: Any) -> str:
+    """0.25 as 25%."""
+    return numbers.format_percent(_amount(value), locale=_locale(context))
+
+
+@pass_context
+def money(context: Context, value: Any, currency: str) -> str:
+    """9.5 with EUR as €9.50 or 9,50 €."""
+    return numbers.format_currency(_amount(value), currency, locale=_locale(context))
+
+
+@pass_context
+def on_date(context: Context, value: Any, length: Length = "medium") -> str:
+    """The day of a time, in the recipient's zone; a day alone is the same everywhere."""
+    if isinstance(value, str) and len(value) == len("2030-01-31"):
+        return dates.format_date(date.fromisoformat(value), length, locale=_locale(context))
+    return dates.format_date(_moment(value, context).date(), length, locale=_locale(context))
+
+
+@pass_context
+def at_time(context: Context, value: Any, length: Length = "short") -> str:
+    """The time of day, in the recipient's zone."""
+    moment = _moment(value, context)
+    return dates.format_time(moment, length, tzinfo=moment.tzinfo, locale=_locale(context))
+
+
+@pass_context
+def on_date_at_time(context: Context, value: Any, length: Length = "medium") -> str:
+    """Day and time, in the recipient's zone."""
+    moment = _moment(value, context)
+    return dates.format_datetime(moment, length, tzinfo=moment.tzinfo, locale=_locale(context))
+
+
+@pass_context
+def relative(context: Context, value: Any) -> str:
+    """From now: 3 hours ago, in 2 days."""
+    delta = _moment(value, context) - datetime.now(UTC)
+    return dates.format_timedelta(delta, add_direction=True, locale=_locale(context))
+
+
+@pass_context
+def plural(context: Context, value: Any, other: str, **forms: str) -> str:
+    """The form for a number by the language's rule (zero, one, two, few, many, other), in which # is
+    the number."""
+    amount = _amount(value)
+    locale = _locale(context)
+    form = forms.get(locale.plural_form(amount), other)
+    return form.replace("#", numbers.format_decimal(amount, locale=locale))
+
+
+@pass_context
+def listed(context: Context, values: Iterable[Any], style: str = "standard") -> str:
+    """Ann, Bob, and Cy."""
+    names = [str(value) for value in values]
+    return lists.format_list(names, style, locale=_locale(context))  # type: ignore[arg-type] # checked by Babel
+
+
+FORMATS: Mapping[str, Callable[..., Any]] = {
+    "number": number,
+    "percent": percent,
+    "money": money,
+    "date": on_date,
+    "time": at_time,
+    "datetime": on_date_at_time,
+    "relative": relative,
+    "plural": plural,
+    "listed": listed,
+}

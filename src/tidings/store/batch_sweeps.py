@@ -1,0 +1,149 @@
+"""Sweeps: what is done with all of a batch, page by page, each page a short transaction of its own.
+
+Where a sweep has come to is a row. So it goes on after a crash, in whichever process looks next, and any
+number of processes can look: a sweep that is being worked on is passed over.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+
+from tidings.domain.channels import Channel
+from tidings.domain.lanes import lane_number
+from tidings.domain.reasons import Reason
+from tidings.store.database import Connection
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_PAGE = 500  # notifications
+
+
+async def step(connection: Connection) -> bool:
+    """Do one page of a sweep that nobody works on; False when there is none."""
+    async with connection.transaction():
+        sweep = await connection.fetchrow(
+            """SELECT batch_id, kind, include_unknown, after FROM batch_sweeps
+               ORDER BY batch_id, kind LIMIT 1 FOR UPDATE SKIP LOCKED"""
+        )
+        if sweep is None:
+            return False
+        batch_id, kind = sweep["batch_id"], sweep["kind"]
+        page = await _page(connection, batch_id, sweep["after"])
+        if kind == "resume":
+            await _resume(connection, page)
+        elif kind == "cancel":
+            await withdraw(connection, page, Reason.CANCELLED)
+        else:
+            await _retry(connection, page, include_unknown=sweep["include_unknown"])
+        if len(page) == _PAGE:
+            await connection.execute(
+                "UPDATE batch_sweeps SET after = $3 WHERE batch_id = $1 AND kind = $2",
+                batch_id,
+                kind,
+                page[-1],
+            )
+        else:
+            await connection.execute(
+                "DELETE FROM batch_sweeps WHERE batch_id = $1 AND kind = $2", batch_id, kind
+            )
+    return True
+
+
+async def finish(connection: Connection) -> None:
+    """Do the sweeps that whoever began them left."""
+    while await step(connection):
+        log.info("batch.swept")
+
+
+async def withdraw(
+    connection: Connection, notification_ids: Sequence[UUID], reason: Reason
+) -> None:
+    """Cancel what has not been sent of these notifications, and is not being sent. What an earlier attempt may
+    have sent ends as unknown: nobody can say that it was not."""
+    pending = await connection.fetch(
+        """SELECT id FROM deliveries WHERE notification_id = ANY ($1::uuid[]) AND status = 'pending'
+           ORDER BY id""",
+        notification_ids,
+    )
+    dequeued = await connection.fetch(
+        """DELETE FROM queue WHERE delivery_id = ANY ($1::uuid[]) AND started_at IS NULL
+           RETURNING delivery_id, maybe_taken""",
+        [row["id"] for row in pending],
+    )
+    await connection.execute(
+        """UPDATE deliveries SET reason = $4, detail = NULL, updated_at = now(),
+             status = CASE WHEN id = ANY ($3::uuid[]) THEN 'unknown' ELSE 'cancelled' END
+           WHERE notification_id = ANY ($1::uuid[]) AND status = 'pending'
+             AND (id = ANY ($2::uuid[]) OR reason = 'fallback_waiting')""",
+        notification_ids,
+        [row["delivery_id"] for row in dequeued],
+        [row["delivery_id"] for row in dequeued if row["maybe_taken"]],
+        reason,
+    )
+
+
+async def _page(connection: Connection, batch_id: UUID, after: UUID) -> list[UUID]:
+    rows = await connection.fetch(
+        "SELECT id FROM notifications WHERE batch_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+        batch_id,
+        after,
+        _PAGE,
+    )
+    return [row["id"] for row in rows]
+
+
+async def _resume(connection: Connection, page: Sequence[UUID]) -> None:
+    pending = await connection.fetch(
+        """SELECT id FROM deliveries WHERE notification_id = ANY ($1::uuid[]) AND status = 'pending'
+           ORDER BY id""",
+        page,
+    )
+    await connection.execute(
+        """UPDATE queue SET due_at = now()
+           WHERE delivery_id = ANY ($1::uuid[]) AND due_at = 'infinity' AND lease IS NULL""",
+        [row["id"] for row in pending],
+    )
+
+
+async def _retry(connection: Connection, page: Sequence[UUID], *, include_unknown: bool) -> None:
+    """Back on the queue, in a new round of tries; the attempts before stay, and the numbers go on from them.
+
+    Where the channels were a fallback, its chain begins again, unless one of them arrived or may do so.
+    """
+    again = ["failed", "unknown"] if include_unknown else ["failed"]
+    rows = await connection.fetch(
+        """WITH chosen AS MATERIALIZED (
+             SELECT d.notification_id, d.id, d.channel, d.attempts, d.status = 'unknown' AS maybe_taken,
+               CASE WHEN d.status = 'unknown' THEN d.account END AS account,
+               n.priority, coalesce(k.number, 0) AS app,
+               n.routing = 'all' OR row_number() OVER (PARTITION BY n.id ORDER BY d.id) = 1 AS first
+             FROM notifications n JOIN deliveries d ON d.notification_id = n.id
+             LEFT JOIN api_keys k ON k.id = n.api_key_id
+             WHERE n.id = ANY ($1::uuid[]) AND d.notification_id = ANY ($1::uuid[]) AND d.status = ANY ($2::text[])
+               AND (n.routing = 'all' OR NOT EXISTS (
+                 SELECT FROM deliveries o WHERE o.notification_id = n.id
+                   AND o.status IN ('pending', 'sent', 'delivered', 'unknown') AND o.status <> ALL ($2::text[])))
+           ), put AS (
+             UPDATE deliveries d SET status = 'pending', detail = NULL, updated_at = now(),
+               reason = CASE WHEN NOT c.first THEN 'fallback_waiting' END
+             FROM chosen c WHERE d.notification_id = c.notification_id AND d.id = c.id
+           )
+           SELECT * FROM chosen WHERE first ORDER BY id""",
+        page,
+        again,
+    )
+    await connection.execute(
+        """INSERT INTO queue (delivery_id, notification_id, priority, lane, attempts, spent, maybe_taken, account,
+             due_at, round_at)
+           SELECT *, now(), now() FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::int[], $5::smallint[],
+             $5::smallint[], $6::bool[], $7::text[])
+           ON CONFLICT DO NOTHING""",
+        [row["id"] for row in rows],
+        [row["notification_id"] for row in rows],
+        [row["priority"] for row in rows],
+        [lane_number(row["app"], Channel(row["channel"])) for row in rows],
+        [row["attempts"] for row in rows],
+        [row["maybe_taken"] for row in rows],
+        [row["account"] for row in rows],
+    )

@@ -1,0 +1,42 @@
+"""Sweeps in the background: an error of one does not end the process beside which they are done."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tidings.intake.sweeping import Sweeper
+from tidings.store import batch_sweeps
+from tidings.store.database import open_pool
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_sweep_that_fails_does_not_end_the_others(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed, again = asyncio.Event(), asyncio.Event()
+
+    async def step(_: Any) -> bool:
+        if not failed.is_set():
+            failed.set()
+            raise RuntimeError("broken")
+        again.set()
+        return False
+
+    monkeypatch.setattr(batch_sweeps, "step", step)
+    pool = await open_pool(dsn, size=1, name="test", hot=True)
+    try:
+        sweeper = Sweeper(pool)
+        sweeping = asyncio.create_task(sweeper.run())
+        async with asyncio.timeout(20):
+            await failed.wait()
+            sweeper.wake()
+            await asyncio.wait(
+                {sweeping, asyncio.create_task(again.wait())}, return_when=asyncio.FIRST_COMPLETED
+            )
+        assert not sweeping.done()
+        sweeping.cancel()
+        await asyncio.wait({sweeping})
+    finally:
+        await pool.close()
