@@ -12,8 +12,8 @@ MANIFEST = Manifest(
     docs_url="https://resend.com/docs/api-reference/emails/send-email",
     # Each email has its delivery id as Idempotency-Key, which the vendor keeps for 24 hours. The key of
     # its batch call is for the whole batch, which is never put together twice in the same way: hence
-    # one email a call.
-    idempotent=True,
+    # one email a call. That is not "idempotent" as a manifest means it: a try after a day would send again.
+    idempotent=False,
     features=("attachments", "inline files", "cc and bcc", "headers", "tags", "metadata"),
     fields=(
         Field("api_key", "API key; one that may only send is enough.", required=True, secret=True),
