@@ -1,7 +1,7 @@
 """Cancelling: what has not begun is stopped, and nothing else is touched."""
 
 import asyncio
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -10,7 +10,8 @@ import pytest
 from tests.api.problem import assert_problem
 from tests.support.system import System
 from tidings.api.problems import Code
-from tidings.store import deliveries
+from tidings.domain.reasons import Reason
+from tidings.store import batch_sweeps, deliveries
 
 pytestmark = pytest.mark.anyio
 
@@ -143,6 +144,36 @@ async def test_a_fallback_let_go_while_it_is_cancelled(quiet: System) -> None:
     assert (answer.status, answer.body["cancelled"]) == (200, [str(second)])
     status = await quiet.status(str(notification_id))
     assert [one["status"] for one in status["deliveries"]] == ["failed", "cancelled"]
+
+
+async def test_a_fallback_let_go_while_what_it_belongs_to_is_replaced(quiet: System) -> None:
+    """As a newer notification with its collapse key does, or cancelling its batch: settling comes first."""
+    notification_id, (first, second) = await _fallback(quiet)
+    settling, replacing = await asyncpg.connect(quiet.dsn), await asyncpg.connect(quiet.dsn)
+    try:
+        async with settling.transaction():
+            await _fail_first(settling, first)
+            assert await deliveries.release_fallbacks(settling, [notification_id])
+            await settling.execute(
+                "INSERT INTO queue (delivery_id, notification_id, priority, due_at) VALUES ($1, $2, 2, now())",
+                second,
+                notification_id,
+            )
+            withdrawing = asyncio.create_task(_withdrawn(replacing, notification_id))
+            await _blocked(settling)
+        await withdrawing
+        left = "SELECT count(*) FROM queue WHERE notification_id = $1"
+        assert await replacing.fetchval(left, notification_id) == 0
+    finally:
+        await settling.close()
+        await replacing.close()
+    ended = (await quiet.status(str(notification_id)))["deliveries"]
+    assert [(one["status"], one["reason"]) for one in ended][1] == ("cancelled", "collapsed")
+
+
+async def _withdrawn(connection: Any, notification_id: UUID) -> None:
+    async with connection.transaction():
+        await batch_sweeps.withdraw(connection, [notification_id], Reason.COLLAPSED)
 
 
 async def test_a_fallback_cancelled_while_it_is_let_go(quiet: System) -> None:

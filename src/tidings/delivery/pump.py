@@ -264,7 +264,8 @@ class Pump:
 
     def _unsent(self, held: Held) -> None:
         """Back on the queue, as if it had not been taken."""
-        self._ledger.add(Settlement(held, Retry(_now(), Reason.WORKER_STOPPED)))
+        again = Retry(_now(), Reason.WORKER_STOPPED)
+        self._ledger.add(Settlement(held, again, avoid=held.claim.avoid))
 
     def _late(self, held: Held) -> None:
         """Its permit ran out before its turn came."""

@@ -12,7 +12,7 @@ import structlog
 from tidings.domain.channels import Channel
 from tidings.domain.lanes import lane_number
 from tidings.domain.reasons import Reason
-from tidings.store.database import Connection
+from tidings.store.database import Connection, Record
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -66,11 +66,34 @@ async def withdraw(
            ORDER BY id""",
         notification_ids,
     )
+    ids = [row["id"] for row in pending]
     dequeued = await connection.fetch(
         """DELETE FROM queue WHERE delivery_id = ANY ($1::uuid[]) AND started_at IS NULL
            RETURNING delivery_id, maybe_taken""",
-        [row["id"] for row in pending],
+        ids,
     )
+    await _end(connection, notification_ids, dequeued, reason)
+    # A fallback is let go under the lock of its delivery's row, for which _end() waits: so what was let go
+    # since we began is seen here. What a worker holds at this moment is not waited for, see
+    # deliveries.withdraw_released().
+    released = await connection.fetch(
+        """DELETE FROM queue WHERE delivery_id = ANY (ARRAY(
+             SELECT delivery_id FROM queue WHERE delivery_id = ANY ($1::uuid[])
+               AND started_at IS NULL AND NOT maybe_taken FOR UPDATE SKIP LOCKED))
+           RETURNING delivery_id, maybe_taken""",
+        ids,
+    )
+    if released:
+        await _end(connection, notification_ids, released, reason)
+
+
+async def _end(
+    connection: Connection,
+    notification_ids: Sequence[UUID],
+    dequeued: Sequence[Record],
+    reason: Reason,
+) -> None:
+    """What was taken off the queue, and the fallbacks that were never on it."""
     await connection.execute(
         """UPDATE deliveries SET reason = $4, detail = NULL, updated_at = now(),
              status = CASE WHEN id = ANY ($3::uuid[]) THEN 'unknown' ELSE 'cancelled' END
