@@ -18,7 +18,7 @@ from tidings.domain.outcomes import Accepted, Outcome, Permanent
 from tidings.domain.provider import Account
 from tidings.domain.reasons import Reason
 from tidings.providers.catalogue import Catalogue, Ports, read_catalogue
-from tidings.providers.http import HttpClient
+from tidings.providers.http_client import HttpClient
 
 _FILE = re.compile(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

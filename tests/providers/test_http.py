@@ -20,15 +20,9 @@ from tests.providers.http_server import (
 )
 from tidings.domain.outcomes import Permanent, Transient, Unknown
 from tidings.domain.reasons import Reason
-from tidings.providers.http import (
-    BODY_LIMIT,
-    Answer,
-    Failure,
-    HttpClient,
-    HttpSetupError,
-    Request,
-    retry_after,
-)
+from tidings.providers.dialling import HttpSetupError
+from tidings.providers.http import BODY_LIMIT, Answer, Failure, Request, retry_after
+from tidings.providers.http_client import HttpClient
 
 pytestmark = pytest.mark.anyio
 

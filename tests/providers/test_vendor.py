@@ -35,7 +35,8 @@ from tidings.domain.provider import Provider, ProviderCheckError
 from tidings.domain.reasons import Reason
 from tidings.providers import catalogue
 from tidings.providers.catalogue import CATALOGUE, MANIFESTS, Ports, read_catalogue
-from tidings.providers.http import Answer, HttpClient, Request
+from tidings.providers.http import Answer, Request
+from tidings.providers.http_client import HttpClient
 from tidings.settings import SettingsError
 
 

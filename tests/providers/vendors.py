@@ -16,7 +16,7 @@ from tidings.domain.messages import EmailContent, Message, SmsContent
 from tidings.domain.outcomes import Outcome
 from tidings.domain.provider import Account, FieldValue, Manifest, Provider
 from tidings.providers.catalogue import MANIFESTS, Ports, provider_of
-from tidings.providers.http import HttpClient
+from tidings.providers.http_client import HttpClient
 from tidings.testing.sending import RETRY_AFTER, Case, Stand
 
 MARK = "mark-inside-the-content"

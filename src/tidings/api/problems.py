@@ -167,12 +167,19 @@ def _path(location: Sequence[str | int]) -> str:
     return ".".join(parts)
 
 
-def install(app: FastAPI, metrics: Metrics, methods: Callable[[str], str]) -> None:
-    """Answer every error as a problem. methods: those of a path, as in the header Allow."""
+def answering(metrics: Metrics) -> Callable[[Problem], Response]:
+    """From a problem to its answer, which is counted."""
 
     def answer(problem: Problem) -> Response:
         metrics.refused.labels(problem.code.code).inc()
         return problem.response()
+
+    return answer
+
+
+def install(app: FastAPI, metrics: Metrics, methods: Callable[[str], str]) -> None:
+    """Answer every error as a problem. methods: those of a path, as in the header Allow."""
+    answer = answering(metrics)
 
     @app.exception_handler(Problem)
     async def _problem(_: Request, problem: Problem) -> Response:

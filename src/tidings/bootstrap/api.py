@@ -11,7 +11,7 @@ import uuid_utils.compat as uuids
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from tidings.api.app import create_app
+from tidings.api.app import create_server
 from tidings.api.authentication import Authentication
 from tidings.api.parts import Parts
 from tidings.bootstrap.exposition import exposition
@@ -79,10 +79,11 @@ async def run_api(
         )
         server = _Server(
             uvicorn.Config(
-                create_app(parts),
+                create_server(parts),
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # nothing depends on the client's address or scheme
                 timeout_graceful_shutdown=int(settings.api.shutdown_grace),
                 lifespan="off",
             )

@@ -22,7 +22,7 @@ from tidings.metrics import Metrics
 from tidings.providers.catalogue import Ports
 from tidings.providers.guard import Guard, read_allowed
 from tidings.providers.guarded import GuardedHttp
-from tidings.providers.http import HttpClient
+from tidings.providers.http_client import HttpClient
 from tidings.queue.postgres import WAKE_CHANNEL
 from tidings.settings import Settings
 from tidings.store import account_health, inbox, outbox

@@ -18,7 +18,8 @@ from tidings.cli.explained import explained
 from tidings.domain.provider import Account, ProviderCheckError
 from tidings.providers.accounts import build_accounts
 from tidings.providers.catalogue import read_catalogue
-from tidings.providers.http import Answer, HttpClient, Request
+from tidings.providers.http import Answer, Request
+from tidings.providers.http_client import HttpClient
 from tidings.settings import Settings, config_file
 from tidings.store import migrate, rotation
 from tidings.store.database import Connection, Pool

@@ -210,7 +210,7 @@ class Field:
             raise RenderingError(
                 Reason.RENDERING_FAILED, f"{self.path}: {type(error).__name__}"
             ) from None
-        if _SURROGATE.search(text):
+        if not text.isascii() and _SURROGATE.search(text):
             # A template can write '\\ud800'; no provider and no encoding takes it.
             raise RenderingError(Reason.RENDERING_FAILED, f"{self.path}: lone surrogate")
         return text

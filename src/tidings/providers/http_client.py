@@ -1,0 +1,64 @@
+"""The HTTP client that providers share."""
+
+from collections.abc import Sequence
+
+from pyreqwest.client import Client
+from pyreqwest.http import Url
+
+from tidings.providers import multiplexed
+from tidings.providers.dialling import (
+    CONNECT_TIMEOUT,
+    IDLE,
+    Dialler,
+    Origin,
+    SpeaksHttp2,
+    origin_of,
+    tls_context,
+)
+from tidings.providers.http import Answer, Failure, Request, parse_url
+
+
+class HttpClient:
+    """Calls servers that the operator configured: no outbound guard. Redirects are not followed.
+
+    HTTP/2 where a server offers it, many calls over one connection; else HTTP/1.1, with connections that are kept.
+    connect_timeout: seconds. trust: certificates (PEM) trusted beside those of the system.
+    Raises HttpSetupError.
+    """
+
+    def __init__(
+        self, *, connect_timeout: float = CONNECT_TIMEOUT, trust: Sequence[bytes] = ()
+    ) -> None:
+        self._connect_timeout = connect_timeout
+        self._trust = tuple(trust)
+        self._dialler = Dialler(
+            tls_context(trust, protocols=("h2", "http/1.1")), connect_timeout=connect_timeout
+        )
+        self._multiplexed: dict[Origin, Client] = {}
+
+    async def send(self, request: Request) -> Answer | Failure:
+        url = parse_url(request.url)
+        if not isinstance(url, Url):
+            return url
+        origin = origin_of(url)
+        client = self._multiplexed.get(origin)
+        if client is None:
+            answer = await self._dialler.send(origin, request, url)
+            if not isinstance(answer, SpeaksHttp2):
+                return answer
+            client = self._client(origin)
+        return await multiplexed.exchange(client, request, url)
+
+    async def close(self) -> None:
+        """Calls in flight end as unknown."""
+        self._dialler.close()
+        for client in self._multiplexed.values():
+            await client.close()
+
+    def _client(self, origin: Origin) -> Client:
+        """One for each server, as a server that stops to offer HTTP/2 would concern no other."""
+        if origin not in self._multiplexed:
+            self._multiplexed[origin] = multiplexed.new_client(
+                connect_timeout=self._connect_timeout, idle=IDLE, trust=self._trust
+            )
+        return self._multiplexed[origin]
