@@ -80,8 +80,8 @@ def test_text_is_made_from_html() -> None:
     assert isinstance(content, EmailContent)
     assert "Hi Zoë & <Co>" in content.text
     assert "Your order\nis ready." in content.text
-    assert "* one" in content.text
-    assert "[Open](https://example.com/?a=1&b=2)" in content.text
+    assert "- one" in content.text
+    assert "Open (https://example.com/?a=1&b=2)" in content.text
     for hidden in ("alert", "color", "no\n", "&amp;", "<b>"):
         assert hidden not in content.text
 

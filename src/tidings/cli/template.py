@@ -1,24 +1,25 @@
 """`tidings template`: templates between a folder and the API."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tidings.cli import template_folder
-from tidings.cli.client import Api, ProblemError, open_api
+from tidings.cli import template_folder, template_plan, template_versions
+from tidings.cli.client import open_api
 from tidings.cli.config import load_settings
 from tidings.cli.errors import CommandError
-from tidings.cli.output import Json, console, moment, print_json, table, word
-from tidings.cli.template_folder import FolderError, Mistake, Template
+from tidings.cli.output import Json, console, moment, print_json, table, text, word
+from tidings.cli.template_folder import FolderError, Template
+from tidings.cli.template_plan import Step
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
+for _name, _command in template_versions.COMMANDS.items():
+    app.command(_name)(_command)
 
-_PAGE = 200
-# A problem with the request as a whole is the template's only where the API looked at the template.
-_OF_TEMPLATE = frozenset({400, 413})
+_COLOURS = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "red"}
 
 
 @app.callback()
@@ -26,30 +27,10 @@ def _template() -> None:
     """Templates: kept as folders, e.g. in git, and pushed when they changed.
 
     A folder per template, named by its id, with a template.toml (name, category, on_unknown) and a
-    file for each part: email.subject.txt, email.html, email.text.txt, sms.txt, push.toml, in_app.toml,
-    webhook.json, chat.txt. `tidings template pull` writes examples of your own.
+    file for each part: email.subject.txt, email.html (or .md, .mjml), email.text.txt, sms.txt,
+    push.toml, in_app.toml, webhook.json, chat.txt; variables.json says what data it takes, and
+    sample.json has an example. `tidings template pull` writes examples of your own.
     """
-
-
-@dataclass(frozen=True, slots=True)
-class _Pushed:
-    """result: created, updated, unchanged or refused."""
-
-    id: str
-    result: str
-    version: int | None = None
-    mistakes: tuple[Mistake, ...] = ()
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "result": self.result,
-            "version": self.version,
-            "problems": [
-                {"file": str(one.file), "line": one.line or None, "message": one.message}
-                for one in self.mistakes
-            ],
-        }
 
 
 @app.command()
@@ -58,29 +39,67 @@ def push(
         list[Path],
         typer.Argument(metavar="PATH", exists=True, help="Folders, or files inside them."),
     ],
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Store versions that are not used until published.")
+    ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Archive the templates that are not in these folders.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Create or update templates on the server, where their content differs.
 
-    PATH is a template's folder, the folder around several, or any file of one. What is wrong is told
-    with file and line, and nothing of that template is stored; the others are.
+    PATH is a template's folder, the folder around several, or any file of one. What would be done is shown
+    first; on a terminal you are asked before it is. What is wrong is told with file and line, and nothing of that
+    template is stored; the others are. A second push has nothing to do.
     """
-    try:
-        folders = template_folder.find(paths)
-    except FolderError as error:
-        raise CommandError("\n".join(map(str, error.mistakes))) from None
+    folders = _folders(paths)
     with open_api(load_settings()) as api:
-        pushed = [_push(api, folder) for folder in folders]
-    if as_json:
-        print_json(*(one.document() for one in pushed))
-    else:
-        rows = [(one.id, word(one.result), one.version and f"v{one.version}") for one in pushed]
-        console().print(table(("template", "result", "version"), rows))
-        for one in pushed:
-            for mistake in one.mistakes:
-                typer.secho(str(mistake), fg="red", err=True)
-    if any(one.result == "refused" for one in pushed):
-        raise typer.Exit(1)
+        steps = template_plan.planned(api, folders, draft=draft, prune=prune)
+        if not as_json:
+            _show_plan(steps)
+        if plan or not (yes or as_json or _agreed(steps)):
+            _report(steps, as_json=as_json, words={})
+            return
+        done = [template_plan.apply(api, one, draft=draft) if one.changes else one for one in steps]
+    _report(done, as_json=as_json, words=template_plan.DONE)
+
+
+@app.command()
+def diff(
+    path: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PATH]", help="Folders to be compared with the server."),
+    ] = None,
+    template_id: Annotated[
+        str | None, typer.Option("--id", metavar="ID", help="Two versions of this one instead.")
+    ] = None,
+    before: Annotated[
+        int | None, typer.Option(help="With --id: the older; the published one if not given.")
+    ] = None,
+    after: Annotated[
+        int | None, typer.Option(help="With --id: the newer; the latest if not given.")
+    ] = None,
+) -> None:
+    """Show what differs between folders and the server, or between two versions."""
+    if (path is None) == (template_id is None):
+        raise CommandError("Give either a PATH or --id.")
+    with open_api(load_settings()) as api:
+        if path is not None:
+            steps = template_plan.planned(api, _folders([path]), draft=False, prune=False)
+            _show_plan(steps)
+            _report(steps, as_json=False, words={})
+            return
+        state = api.get("templates", template_id or "", "versions")
+        old = before or state["current_version"] or state["latest_version"]
+        new = after or state["latest_version"]
+        versions = [
+            Template.of_answer(api.get("templates", template_id or "", version=one))
+            for one in (old, new)
+        ]
+    _print_diff(template_plan.diff(versions[0], versions[1], f"v{old}", f"v{new}"))
 
 
 @app.command()
@@ -91,7 +110,9 @@ def pull(
 ) -> None:
     """Write templates of the server into folders, one for each; what was there is replaced."""
     with open_api(load_settings()) as api:
-        answers = [api.get("templates", one) for one in only] if only else list(_all(api))
+        answers = (
+            [api.get("templates", one) for one in only] if only else list(template_plan.every(api))
+        )
     results = [_pull(directory / answer["id"], answer) for answer in answers]
     pulled = list(zip(answers, results, strict=True))
     if as_json:
@@ -110,7 +131,7 @@ def pull(
 def listed(as_json: Json = False) -> None:
     """List the current versions; with --json, their content too."""
     with open_api(load_settings()) as api:
-        answers = list(_all(api))
+        answers = list(template_plan.every(api))
     if as_json:
         print_json(*answers)
         return
@@ -129,50 +150,54 @@ def listed(as_json: Json = False) -> None:
     console().print(table(columns, rows) if rows else "No templates.")
 
 
-def _all(api: Api) -> Iterator[dict[str, Any]]:
-    cursor: str | None = None
-    while True:
-        page = api.get("templates", cursor=cursor, limit=_PAGE)
-        yield from page["templates"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return
-
-
-def _push(api: Api, folder: Path) -> _Pushed:
+def _folders(paths: list[Path]) -> list[Path]:
     try:
-        template = template_folder.read(folder)
+        return template_folder.find(paths)
     except FolderError as error:
-        return _Pushed(folder.resolve().name, "refused", mistakes=tuple(error.mistakes))
-    try:
-        known = _known(api, template.id)
-        if known is not None and Template.of_answer(known) == template:
-            return _Pushed(template.id, "unchanged", known["version"])
-        if known is None:
-            document = {"id": template.id, **template.document()}
-            answer = api.post("templates", document=document)
-        else:
-            answer = api.put("templates", template.id, document=template.document())
-    except ProblemError as problem:
-        if problem.status not in _OF_TEMPLATE:
-            raise
-        return _Pushed(template.id, "refused", mistakes=_mistakes(folder, problem))
-    return _Pushed(template.id, "created" if known is None else "updated", answer["version"])
+        raise CommandError("\n".join(map(str, error.mistakes))) from None
 
 
-def _known(api: Api, template_id: str) -> dict[str, Any] | None:
-    try:
-        answer: dict[str, Any] = api.get("templates", template_id)
-    except ProblemError as problem:
-        if problem.status == 404:
-            return None
-        raise
-    return answer
+def _show_plan(steps: Sequence[Step]) -> None:
+    for step in steps:
+        if step.action in {"update", "create", "archive"}:
+            typer.secho(f"{step.action} {step.id}", bold=True)
+        if step.action == "update":
+            _print_diff(template_plan.diff(step.before, step.after, "server", "folder"))
 
 
-def _mistakes(folder: Path, problem: ProblemError) -> tuple[Mistake, ...]:
-    found = tuple(template_folder.locate(folder, path, said) for path, said in problem.errors)
-    return found or (Mistake(folder, 0, problem.message),)
+def _print_diff(lines: Iterable[str]) -> None:
+    for line in lines:
+        style = next((one for start, one in _COLOURS.items() if line.startswith(start)), "")
+        console().print(text(line, style), soft_wrap=True)
+
+
+def _agreed(steps: Sequence[Step]) -> bool:
+    """Where nobody can be asked, in a script, the push itself says so."""
+    to_do = template_plan.summary(steps)
+    if not to_do or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    return typer.confirm(f"{to_do}. Do it?")
+
+
+def _report(steps: Sequence[Step], *, as_json: bool, words: Mapping[str, str]) -> None:
+    """words: what each action is called when it is done; without them, what it would be."""
+    results = [(one, words.get(one.action, one.action)) for one in steps]
+    if as_json:
+        print_json(*(one.document(result) for one, result in results))
+    else:
+        rows = [
+            (one.id, word(result), one.version and f"v{one.version}") for one, result in results
+        ]
+        console().print(table(("template", "result", "version"), rows))
+        if not any(one.changes for one in steps):
+            typer.echo("Nothing to do." if not words else "Nothing was to be done.")
+    for one in () if as_json else steps:
+        for warning in one.warnings:
+            typer.secho(f"warning: {one.id}: {warning}", fg="yellow", err=True)
+        for mistake in one.mistakes:
+            typer.secho(str(mistake), fg="red", err=True)
+    if any(one.action == "refused" for one in steps):
+        raise typer.Exit(1)
 
 
 def _pull(folder: Path, answer: dict[str, Any]) -> str:

@@ -2,14 +2,18 @@
 
     templates/
       welcome_email/            the template's id
-        template.toml           name, category, on_unknown, deduplicate_seconds, locale; may be empty
+        template.toml           name, category, on_unknown, deduplicate_seconds, digest_window, locale; may be
+                                empty
         email.subject.txt       one file for each field of each channel,
-        email.html
+        email.html              or email.md (Markdown) or email.mjml
+        email.layout.txt        the id of the layout that it is put into
         email.text.txt
         sms.txt
         push.toml               or one for a channel with several short ones
         in_app.toml
         webhook.json            the payload; null to send the notification's data as it is
+        variables.json          the data that it takes, as a JSON Schema
+        sample.json             an example of it
         de/                     the same files, for those who read German
 
 A text file's last line feed belongs to the file and not to the text.
@@ -29,16 +33,21 @@ from tidings.cli import toml_text
 from tidings.domain.locales import canonical
 
 MAIN = "template.toml"
-_SETTINGS = ("name", "category", "on_unknown", "deduplicate_seconds", "locale")
-_NUMBERS = frozenset({"deduplicate_seconds"})
+_SETTINGS = ("name", "category", "on_unknown", "deduplicate_seconds", "digest_window", "locale")
+_NUMBERS = frozenset({"deduplicate_seconds", "digest_window"})
+_CADENCE = "cadence"  # the digest_window that is no number
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,4}){0,2}")
 _DEFAULTS = {"category": "transactional", "on_unknown": "resend"}
 
 _TEXTS: Mapping[str, tuple[str, str]] = {
     "email.subject.txt": ("email", "subject"),
     "email.html": ("email", "html"),
+    "email.md": ("email", "markdown"),
+    "email.mjml": ("email", "mjml"),
+    "email.layout.txt": ("email", "layout"),
     "email.text.txt": ("email", "text"),
     "email.reply_to.txt": ("email", "reply_to"),
+    "email.from.txt": ("email", "from"),
     "sms.txt": ("sms", "body"),
     "chat.txt": ("chat", "body"),
     "webhook.type.txt": ("webhook", "type"),
@@ -48,7 +57,8 @@ _TABLES: Mapping[str, tuple[str, Sequence[str]]] = {
     "in_app.toml": ("in_app", ("title", "body", "url")),
 }
 _JSON: Mapping[str, tuple[str, str]] = {"webhook.json": ("webhook", "payload")}
-KNOWN = (MAIN, *_TEXTS, *_TABLES, *_JSON)
+_DATA: Mapping[str, str] = {"variables.json": "variables", "sample.json": "sample"}
+KNOWN = (MAIN, *_DATA, *_TEXTS, *_TABLES, *_JSON)
 """The files that a template's folder may have; README files and hidden ones do not matter."""
 
 
@@ -92,6 +102,9 @@ class Template:
     deduplicate_seconds: int | None = None
     locale: str | None = None
     locales: Mapping[str, Content] = field(default_factory=dict, repr=False)
+    variables: Mapping[str, Any] | None = field(default=None, repr=False)
+    sample: Mapping[str, Any] | None = field(default=None, repr=False)
+    digest_window: int | str | None = None
 
     @classmethod
     def of_answer(cls, answer: Mapping[str, Any]) -> "Template":
@@ -104,6 +117,9 @@ class Template:
             answer.get("deduplicate_seconds"),
             answer.get("locale"),
             answer.get("locales") or {},
+            answer.get("variables"),
+            answer.get("sample"),
+            (answer.get("digest") or {}).get("window"),
         )
 
     def document(self) -> dict[str, Any]:
@@ -115,6 +131,9 @@ class Template:
             "content": self.content,
             "locale": self.locale,
             "locales": self.locales,
+            "variables": self.variables,
+            "sample": self.sample,
+            "digest": None if self.digest_window is None else {"window": self.digest_window},
         }
 
 
@@ -144,8 +163,11 @@ def read(folder: Path) -> Template:
     locales: dict[str, Content] = {}
     for path in _languages(folder):
         _, locales[_tag(path)] = _folder(path, mistakes)
-        if (path / MAIN).exists():
-            mistakes.append(Mistake(path / MAIN, 0, "belongs to the template, not to a language"))
+        mistakes += [
+            Mistake(path / name, 0, "belongs to the template, not to a language")
+            for name in (MAIN, *_DATA)
+            if (path / name).exists()
+        ]
     if mistakes:
         raise FolderError(mistakes)
     return Template(
@@ -157,6 +179,9 @@ def read(folder: Path) -> Template:
         deduplicate_seconds=settings.get("deduplicate_seconds"),
         locale=settings.get("locale"),
         locales=locales,
+        variables=settings.get("variables"),
+        sample=settings.get("sample"),
+        digest_window=settings.get("digest_window"),
     )
 
 
@@ -208,6 +233,14 @@ def write(folder: Path, template: Template) -> None:
             inner.rmdir()
 
 
+def files(template: Template) -> dict[str, str]:
+    """Its text by name, as they stand in its folder; those of a language as de/sms.txt."""
+    found = dict(_files(template))
+    for tag, content in template.locales.items():
+        found |= {f"{tag}/{name}": text for name, text in _content_files(content)}
+    return found
+
+
 def _write(folder: Path, files: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in KNOWN:
@@ -229,7 +262,7 @@ def locate(folder: Path, path: str, message: str) -> Mistake:
         inner = next((one for one in _languages(folder) if _same(one.name, tag)), folder / tag)
         return locate(inner, f"content.{rest}", message)
     if first != "content":
-        return Mistake(folder / MAIN, _line_of(folder / MAIN, path), said)
+        return _beside(folder, path, said)
     channel, _, name = rest.partition(".")
     for file, target in _TEXTS.items():
         if target == (channel, name):
@@ -242,6 +275,14 @@ def locate(folder: Path, path: str, message: str) -> Mistake:
     return Mistake(folder, 0, f"{path}: {said}" if path else said)
 
 
+def _beside(folder: Path, path: str, said: str) -> Mistake:
+    """Of what is no content."""
+    for file, name in _DATA.items():
+        if path.startswith(name) and (folder / file).is_file():
+            return Mistake(folder / file, 0, f"{path}: {said}")
+    return Mistake(folder / MAIN, _line_of(folder / MAIN, path), said)
+
+
 def _same(one: str, other: str) -> bool:
     return one.replace("_", "-").lower() == other.replace("_", "-").lower()
 
@@ -251,6 +292,8 @@ def _parse(path: Path, text: str) -> tuple[str, dict[str, Any]]:
     name = path.name
     if name == MAIN:
         return "", _table(path, text, _SETTINGS)
+    if name in _DATA:
+        return "", {_DATA[name]: _object(path, text)}
     if name in _TEXTS:
         channel, field_name = _TEXTS[name]
         return channel, {field_name: text.removesuffix("\n")}
@@ -298,7 +341,11 @@ def _table(path: Path, text: str, names: Sequence[str]) -> dict[str, Any]:
             else f"{name} is not known; known: {', '.join(names)}",
         )
         for name, value in table.items()
-        if name not in names or type(value) is not (int if name in _NUMBERS else str)
+        if name not in names
+        or not (
+            type(value) is (int if name in _NUMBERS else str)
+            or (name == "digest_window" and value == _CADENCE)
+        )
     ]
     if mistakes:
         raise FolderError(mistakes)
@@ -313,6 +360,13 @@ def _json(path: Path, text: str) -> Any:
         raise FolderError([Mistake(path, int(at[1]) if at else 0, f"not JSON: {error}")]) from None
 
 
+def _object(path: Path, text: str) -> Any:
+    value = _json(path, text)
+    if not isinstance(value, dict):
+        raise FolderError([Mistake(path, 0, "must be a JSON object")])
+    return value
+
+
 def _files(template: Template) -> Iterator[tuple[str, str]]:
     settings = {"name": template.name} if template.name != template.id else {}
     settings |= {"category": template.category, "on_unknown": template.on_unknown}
@@ -321,7 +375,12 @@ def _files(template: Template) -> Iterator[tuple[str, str]]:
     text = toml_text.dump(settings)
     if template.deduplicate_seconds is not None:
         text += f"deduplicate_seconds = {template.deduplicate_seconds}\n"
+    if template.digest_window is not None:
+        text += f"digest_window = {orjson.dumps(template.digest_window).decode()}\n"
     yield MAIN, text
+    for file, value in (("variables.json", template.variables), ("sample.json", template.sample)):
+        if value is not None:
+            yield file, f"{orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()}\n"
     yield from _content_files(template.content)
 
 

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tidings.domain.channels import Channel
+from tidings.domain.contracts import Contract
+from tidings.domain.digests import DigestRule
 from tidings.domain.locales import fallbacks
 from tidings.domain.messages import JSON
 from tidings.domain.planning import OnUnknown
+from tidings.domain.shared import NOTHING_SHARED, Shared
 
 ByChannel = Mapping[Channel, Mapping[str, JSON]]
 
@@ -18,6 +21,9 @@ class Edition:
 
     content: by channel, as the editor wrote it. locale: the language of it. locales: content by language
     tag, for those who read it. deduplicate_seconds: for so long a repeat to the same recipient is left out.
+    digest: how several to the same recipient are gathered into one.
+    contract: the data that it takes; None where nothing is declared. sample: an example of it. shared: the layouts,
+    partials and brand that it uses, as they were when it was stored.
     """
 
     name: str
@@ -27,6 +33,10 @@ class Edition:
     locale: str | None = None
     locales: Mapping[str, ByChannel] = field(default_factory=dict, repr=False)
     deduplicate_seconds: int | None = None
+    digest: DigestRule | None = None
+    contract: Contract | None = None
+    sample: Mapping[str, JSON] | None = field(default=None, repr=False)
+    shared: Shared = NOTHING_SHARED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +105,11 @@ def _fields(edition: Edition) -> dict[str, JSON]:
         "category": edition.category,
         "on_unknown": edition.on_unknown,
         "deduplicate_seconds": edition.deduplicate_seconds,
+        "digest": None if edition.digest is None else edition.digest.window or "cadence",
         "locale": edition.locale,
+        "variables": None if edition.contract is None else dict(edition.contract.schema),
+        "sample": None if edition.sample is None else dict(edition.sample),
+        **{f"shared.{one.kind}.{one.id}": one.version for one in edition.shared.parts},
     }
     parts = {"content": edition.content}
     parts |= {f"locales.{tag}": content for tag, content in edition.locales.items()}

@@ -4,9 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from inscriptis import get_text
-from inscriptis.model.config import ParserConfig
-
 from tidings.domain.channels import Channel
 from tidings.domain.locales import fallbacks
 from tidings.domain.messages import (
@@ -19,17 +16,35 @@ from tidings.domain.messages import (
     SmsContent,
     WebhookContent,
 )
-from tidings.domain.reasons import Reason
-from tidings.rendering.engine import Field, RenderingError, TemplateSourceError
+from tidings.domain.shared import BRAND
+from tidings.domain.templates import Edition
+from tidings.rendering.assembling import assembled
+from tidings.rendering.bodies import html_body, text_body
+from tidings.rendering.engine import Field, TemplateSourceError
 from tidings.rendering.formatting import LANGUAGE
-from tidings.rendering.languages import marked
 
 Context = Mapping[str, Any]
 Render = Callable[[Context], Content]
 Source = Mapping[str, Any]
 
 _NO_LOCALES: Mapping[str, Mapping[Channel, Source]] = MappingProxyType({})
-_HTML_TO_TEXT = ParserConfig(display_links=True, display_anchors=False)
+
+
+def compile_edition(template_id: str, edition: Edition) -> dict[Channel, Render]:
+    """Every channel, with what it shares in its places. Raises TemplateSourceError."""
+    whole = assembled(edition)
+    renders = compile_content(template_id, whole.content, whole.locales, whole.locale)
+    if edition.shared.brand is None:
+        return renders
+    brand = dict(edition.shared.brand.content)
+    return {channel: _branded(render, brand) for channel, render in renders.items()}
+
+
+def _branded(render: Render, brand: JSON) -> Render:
+    """Data of this name goes before it."""
+    return lambda context: render(
+        context if BRAND in context["data"] else {**context, BRAND: brand}
+    )
 
 
 def compile_content(
@@ -84,42 +99,20 @@ def _in_languages(default: Render, translated: Mapping[str, Render]) -> Render:
 
 def _email(_: str, source: Source, locale: str | None) -> Render:
     subject = Field("email.subject", source["subject"])
-    html = _html(source.get("html"), locale)
-    text = _optional("email.text", source.get("text"))
+    html = html_body(source, locale)
+    text = text_body(source, html)
     reply_to = _optional("email.reply_to", source.get("reply_to"))
 
     def render(context: Context) -> EmailContent:
-        rendered = html.render(context) if html else None
+        rendered = html.field.render(context) if html else None
         return EmailContent(
             subject=subject.line(context),
             html=rendered,
-            text=text.render(context) if text else _text_of(rendered or ""),
+            text=text(context, rendered or ""),
             reply_to=reply_to.line(context) if reply_to else None,
         )
 
     return render
-
-
-def _html(source: str | None, locale: str | None) -> Field | None:
-    if source is None:
-        return None
-    try:
-        return Field("email.html", marked(source, locale), html=True)
-    except TemplateSourceError:
-        Field("email.html", source, html=True)  # which tells the place as the editor sees it
-        raise
-
-
-def _text_of(html: str) -> str:
-    """The text of an HTML body. Raises RenderingError."""
-    try:
-        text: str = get_text(html, _HTML_TO_TEXT)
-    except Exception as error:  # noqa: BLE001 - the parser's errors are not documented, and HTML may be anything
-        raise RenderingError(
-            Reason.RENDERING_FAILED,
-            f"email.text: {type(error).__name__} while made from email.html",
-        ) from None
-    return text
 
 
 def _sms(_: str, source: Source, __: str | None) -> Render:

@@ -1,6 +1,7 @@
 """The names that a template sees."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tidings.rendering.engine import GLOBALS
@@ -8,6 +9,14 @@ from tidings.rendering.engine import GLOBALS
 RESERVED = ("data", "recipient")
 
 
-def context_of(data: Mapping[str, Any], recipient: Mapping[str, Any]) -> dict[str, Any]:
-    """The data's keys as variables, all of it as `data`, and `recipient` (user_id, locale, timezone)."""
-    return {**GLOBALS, **data, "data": data, "recipient": recipient}
+_NO_LINKS: Mapping[str, str] = MappingProxyType({})
+
+
+def context_of(
+    data: Mapping[str, Any],
+    recipient: Mapping[str, Any],
+    links: Mapping[str, str] = _NO_LINKS,
+) -> dict[str, Any]:
+    """The data's keys as variables, all of it as `data`, and `recipient` (user_id, locale, timezone). links:
+    unsubscribe_url and preferences_url, which data of these names goes before."""
+    return {**GLOBALS, **links, **data, "data": data, "recipient": recipient}

@@ -155,8 +155,17 @@ _TEXT = _environment(html=False)
 _HTML = _environment(html=True)
 
 
-GLOBALS: Mapping[str, Any] = dict(_TEXT.globals)
-"""What every template may use beside its variables: range, dict, cycler, joiner, namespace."""
+GLOBALS: Mapping[str, Any] = {
+    **_TEXT.globals,
+    "unsubscribe_url": "",
+    "preferences_url": "",
+    "brand": {},
+}
+"""What every template may use beside its variables: range, dict, cycler, joiner, namespace; the links for its
+reader, which are empty where there are none; and the brand."""
+
+_SAME = GLOBALS.keys() - {"brand"}
+"""What is the same whoever the reader is, and whatever a template was stored with."""
 
 _NOBODY = {"data": {}, "recipient": {"user_id": None, "locale": None, "timezone": None}}
 
@@ -234,7 +243,7 @@ def _compile(path: str, source: str, *, html: bool) -> tuple[Template, bool, fro
     try:
         parsed = environment.parse(source)
         _check_names(environment, path, source, parsed)
-        variables = frozenset(meta.find_undeclared_variables(parsed)) - GLOBALS.keys()
+        variables = frozenset(meta.find_undeclared_variables(parsed)) - _SAME
         guarded = _Guarded().visit(parsed)
         costly = next(guarded.find_all(_COSTLY), None) is not None
         return environment.from_string(guarded), costly, variables

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from email_validator import EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -22,9 +23,26 @@ def _payload(value: Any) -> Any:
     return value
 
 
+def _sender(value: str) -> str:
+    """By its domain the account is chosen, before anything is rendered."""
+    if "{{" in value or "{%" in value:
+        raise ValueError("the sender is the same for all, and holds no placeholders")
+    try:
+        validate_email(
+            value, allow_display_name=True, check_deliverability=False, test_environment=True
+        )
+    except EmailNotValidError:
+        # The exception repeats the address, and it may be shown.
+        raise ValueError("allowed is an address, as Shop <shop@example.com>") from None
+    return value
+
+
 Line = Annotated[str, Field(min_length=1, max_length=2_000), AfterValidator(check_text)]
 Body = Annotated[str, Field(min_length=1, max_length=200_000), AfterValidator(check_text)]
 Payload = Annotated[JsonValue, AfterValidator(_payload)]
+
+
+SharedId = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
 class Source(BaseModel):
@@ -32,17 +50,27 @@ class Source(BaseModel):
 
 
 class EmailSource(Source):
-    """At least one of html and text; text is made from html when it is not given."""
+    """from: whom it is from, where that is not the account's own address. One of html, markdown and mjml, which become HTML; or text, or both. Text is made from the other when it is not
+    given. layout: the id of a layout, which the body is put into."""
 
     subject: Line
+    sender: Annotated[Line, AfterValidator(_sender)] | None = Field(default=None, alias="from")
     html: Body | None = None
+    markdown: Body | None = None
+    mjml: Body | None = None
     text: Body | None = None
     reply_to: Line | None = None
+    layout: SharedId | None = None
 
     @model_validator(mode="after")
     def _has_a_body(self) -> "EmailSource":
-        if self.html is None and self.text is None:
-            raise ValueError("an email needs html, text, or both")
+        bodies = [one for one in (self.html, self.markdown, self.mjml) if one is not None]
+        if not bodies and self.text is None:
+            raise ValueError("an email needs html, markdown or mjml, or text, or both")
+        if len(bodies) > 1:
+            raise ValueError("an email has one of html, markdown and mjml")
+        if self.layout is not None and not bodies:
+            raise ValueError("a layout needs a body of html, markdown or mjml")
         return self
 
 
@@ -92,7 +120,7 @@ class TemplateContent(Source):
 
     def by_channel(self) -> dict[Channel, dict[str, Any]]:
         """What is stored: only what was given."""
-        given = self.model_dump(exclude_none=True)
+        given = self.model_dump(exclude_none=True, by_alias=True)
         return {Channel(name): source for name, source in given.items()}
 
 

@@ -7,12 +7,15 @@ from uuid import UUID
 import asyncpg
 
 from tidings.domain.channels import Channel
+from tidings.domain.contracts import Contract
+from tidings.domain.digests import DigestRule
+from tidings.domain.shared import of_document, to_document
 from tidings.domain.templates import Edition, TemplateState, TemplateVersion
 from tidings.store.database import Connection, Pool, Reader, Record
 
 _COLUMNS = (
     "v.template_id, v.version, v.name, v.category, v.on_unknown, v.content, v.locale, v.locales, "
-    "v.created_at, v.published_at, v.deduplicate_seconds"
+    "v.created_at, v.published_at, v.deduplicate_seconds, v.digest, v.variables, v.sample, v.shared"
 )
 
 
@@ -198,8 +201,9 @@ async def _insert(
     row = await connection.fetchrow(
         f"""INSERT INTO template_versions AS v
               (template_id, version, name, category, on_unknown, content, locale, locales,
-               deduplicate_seconds, created_by, published_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, CASE WHEN $11 THEN NULL ELSE now() END)
+               deduplicate_seconds, variables, sample, created_by, published_at, digest, shared)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+              CASE WHEN $13 THEN NULL ELSE now() END, $14, $15)
             RETURNING {_COLUMNS}""",
         template_id,
         version,
@@ -210,8 +214,12 @@ async def _insert(
         edition.locale,
         edition.locales,
         edition.deduplicate_seconds,
+        None if edition.contract is None else edition.contract.schema,
+        edition.sample,
         created_by,
         draft,
+        None if edition.digest is None else {"window": edition.digest.window},
+        to_document(edition.shared),
     )
     assert row is not None
     return _template(row)
@@ -230,6 +238,10 @@ def _template(row: Record) -> TemplateVersion:
         created_at=row["created_at"],
         published_at=row["published_at"],
         deduplicate_seconds=row["deduplicate_seconds"],
+        digest=None if row["digest"] is None else DigestRule(**row["digest"]),
+        contract=None if row["variables"] is None else Contract(row["variables"]),
+        sample=row["sample"],
+        shared=of_document(row["shared"]),
     )
 
 

@@ -1,11 +1,10 @@
-"""Templates: create, update as a new version, read, list, preview."""
+"""Templates: create, update as a new version, read, list."""
 
-from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from tidings.api.authentication import CanEditTemplates, CanRead
 from tidings.api.bodies import StrictJson
@@ -14,26 +13,44 @@ from tidings.api.paging import Limit
 from tidings.api.parts import Parts, Wired
 from tidings.api.problems import Code, FieldError, Problem
 from tidings.api.responses import problems
+from tidings.api.routes.template_checks import Warned, checked, mistaken
+from tidings.api.sharing import with_shared
 from tidings.domain.channels import Channel
-from tidings.domain.messages import SmsContent
+from tidings.domain.contracts import Contract, WrongContractError
+from tidings.domain.digests import DigestRule
 from tidings.domain.planning import OnUnknown
-from tidings.domain.segments import segments
 from tidings.domain.templates import Edition, TemplateVersion
 from tidings.intake.request import Document, Name, TemplateId, Wire
-from tidings.rendering.compiled import Render, compile_content
-from tidings.rendering.context import context_of
-from tidings.rendering.engine import RenderingError, TemplateSourceError
 from tidings.rendering.source import LanguageTag, Locales, TemplateContent, by_locale
 from tidings.store import templates
 
 router = APIRouter(prefix="/templates", tags=["templates"], route_class=StrictJson)
 
 
+class Digest(Wire):
+    """window: seconds from the first notification on, or "cadence" for as often as the user has chosen for the
+    category."""
+
+    window: (
+        Annotated[int, Field(ge=1, le=2_678_400), BeforeValidator(whole_number)]
+        | Literal["cadence"]
+    )
+
+    def rule(self) -> DigestRule:
+        return DigestRule(None if self.window == "cadence" else self.window)
+
+    @classmethod
+    def of(cls, rule: DigestRule) -> "Digest":
+        return cls(window="cadence" if rule.window is None else rule.window)
+
+
 class TemplateUpdate(Wire):
     """on_unknown: whether a message that may have been sent is sent again (resend: at least once) or
     left for a person (hold: at most once). deduplicate_seconds: for so long after a send, a repeat to the
-    same recipient is accepted and not sent. locale: the language of content. locales: content for those
-    who read another one. draft: stored, and not used until it is published."""
+    same recipient is accepted and not sent. digest: notifications to one user are gathered, and told by one; its
+    data are `items`, `count`, `first` and `last`. locale: the language of content. locales: content for those
+    who read another one. variables: the data that it takes, as a JSON Schema (draft 2020-12); data that does
+    not fit is refused. sample: an example of the data. draft: stored, and not used until it is published."""
 
     name: Name | None = None
     category: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")] = (
@@ -43,9 +60,12 @@ class TemplateUpdate(Wire):
     deduplicate_seconds: (
         Annotated[int, Field(ge=1, le=31_536_000), BeforeValidator(whole_number)] | None
     ) = None
+    digest: Digest | None = None
     content: TemplateContent
     locale: LanguageTag | None = None
     locales: Locales = Field(default_factory=dict)
+    variables: Document | None = None
+    sample: Document | None = None
     draft: bool = False
 
     @model_validator(mode="after")
@@ -62,9 +82,12 @@ class TemplateUpdate(Wire):
             category=self.category,
             on_unknown=self.on_unknown,
             deduplicate_seconds=self.deduplicate_seconds,
+            digest=None if self.digest is None else self.digest.rule(),
             content=self.content.by_channel(),
             locale=self.locale,
             locales=by_locale(self.locales),
+            contract=None if self.variables is None else Contract.declared(self.variables),
+            sample=self.sample,
         )
 
 
@@ -73,7 +96,8 @@ class TemplateCreate(TemplateUpdate):
 
 
 class TemplateView(BaseModel):
-    """published_at: when this version first became the current one; null for a draft."""
+    """published_at: when this version first became the current one; null for a draft. shared: the versions of
+    layouts, partials and brand that it was stored with, as layout/main."""
 
     id: str
     version: int
@@ -81,11 +105,21 @@ class TemplateView(BaseModel):
     category: str
     on_unknown: OnUnknown
     deduplicate_seconds: int | None
+    digest: Digest | None
     content: dict[Channel, Any]
     locale: str | None
     locales: dict[str, dict[Channel, Any]]
+    variables: dict[str, Any] | None
+    sample: dict[str, Any] | None
+    shared: dict[str, int]
     created_at: datetime | None
     published_at: datetime | None
+
+
+class SavedTemplate(TemplateView):
+    """warnings: what is to be known before it is sent; it is stored all the same."""
+
+    warnings: list[Warned]
 
 
 class TemplatePage(BaseModel):
@@ -95,52 +129,10 @@ class TemplatePage(BaseModel):
     next_cursor: str | None
 
 
-def _reader(value: dict[str, Any]) -> dict[str, Any]:
-    for name in ("locale", "timezone"):
-        if not isinstance(value.get(name), str | None):
-            raise ValueError(f"{name} must be a text")  # noqa: TRY004 - pydantic wants this one
-    return value
-
-
-PreviewRecipient = Annotated[Document, AfterValidator(_reader)]
-
-
-class PreviewRequest(Wire):
-    """data as in a send; version: the current one if not given."""
-
-    data: Document = Field(default_factory=dict)
-    recipient: PreviewRecipient = Field(default_factory=dict)
-    version: Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(whole_number)] | None = None
-
-
-class PreviewError(BaseModel):
-    reason: str
-    detail: str
-
-
-class SmsSize(BaseModel):
-    """encoding: gsm7, or ucs2 as soon as one character needs it. units: of 7 or 16 bits. parts: what a
-    carrier sends and bills."""
-
-    encoding: str
-    units: int
-    parts: int
-
-
-class Preview(BaseModel):
-    """What each channel would be sent, and what would fail. sms: the size of the text message."""
-
-    template_id: str
-    version: int
-    rendered: dict[Channel, Any]
-    errors: dict[Channel, PreviewError]
-    sms: SmsSize | None = None
-
-
 @router.post("", status_code=201, responses=problems(409, 413))
-async def create(body: TemplateCreate, parts: Wired, key: CanEditTemplates) -> TemplateView:
+async def create(body: TemplateCreate, parts: Wired, key: CanEditTemplates) -> SavedTemplate:
     """Store a template as version 1."""
-    edition = _checked(body.id, body)
+    edition, warnings = await _checked(parts, body.id, body)
     async with parts.pool.acquire() as connection:
         try:
             template = await templates.create(
@@ -149,16 +141,16 @@ async def create(body: TemplateCreate, parts: Wired, key: CanEditTemplates) -> T
         except templates.TemplateExistsError:
             raise Problem(Code.TEMPLATE_EXISTS, "PUT it to store a new version.") from None
     parts.templates.forget(body.id)
-    return view_of(template)
+    return saved(template, warnings)
 
 
 @router.put("/{template_id}", responses=problems(404, 413))
 async def update(
     template_id: TemplateId, body: TemplateUpdate, parts: Wired, key: CanEditTemplates
-) -> TemplateView:
+) -> SavedTemplate:
     """Store the next version and make it current, unless it is a draft. Notifications accepted before
     keep theirs."""
-    edition = _checked(template_id, body)
+    edition, warnings = await _checked(parts, template_id, body)
     async with parts.pool.acquire() as connection:
         template = await templates.update(
             connection, template_id, edition, draft=body.draft, created_by=key.id
@@ -166,7 +158,26 @@ async def update(
     if template is None:
         raise not_found()
     parts.templates.forget(template_id)
-    return view_of(template)
+    return saved(template, warnings)
+
+
+@router.post("/{template_id}/refresh", responses=problems(404))
+async def refresh(template_id: TemplateId, parts: Wired, key: CanEditTemplates) -> SavedTemplate:
+    """Store the current version anew, with the layouts, partials and brand of today, and make it current. Where
+    nothing of it has changed, it stays as it is."""
+    before = await find(parts, template_id, None)
+    edition = await with_shared(parts.pool, before)
+    warnings = checked(template_id, edition)
+    if edition.shared == before.shared:
+        return saved(before, warnings)
+    async with parts.pool.acquire() as connection:
+        template = await templates.update(
+            connection, template_id, edition, draft=False, created_by=key.id
+        )
+    if template is None:
+        raise not_found()
+    parts.templates.forget(template_id)
+    return saved(template, warnings)
 
 
 @router.get("/{template_id}", responses=problems(404))
@@ -196,35 +207,6 @@ async def listed(
     )
 
 
-@router.post("/{template_id}/preview", responses=problems(404, 413))
-async def preview(
-    template_id: Annotated[TemplateId, Path()], body: PreviewRequest, parts: Wired, _: CanRead
-) -> Preview:
-    """Render with sample data; nothing is stored or sent."""
-    template = await find(parts, template_id, body.version)
-    context = context_of(
-        body.data, {"user_id": None, "locale": None, "timezone": None, **body.recipient}
-    )
-    rendered: dict[Channel, Any] = {}
-    errors: dict[Channel, PreviewError] = {}
-    sms: SmsSize | None = None
-    for channel, render in _compiled(template_id, template).items():
-        try:
-            message = render(context)
-            rendered[channel] = asdict(message)
-            if isinstance(message, SmsContent):
-                sms = SmsSize(**asdict(segments(message.body)))
-        except RenderingError as error:
-            errors[channel] = PreviewError(reason=error.reason, detail=error.detail)
-    return Preview(
-        template_id=template_id,
-        version=template.version,
-        rendered=rendered,
-        errors=errors,
-        sms=sms,
-    )
-
-
 async def find(parts: Parts, template_id: str, version: int | None) -> TemplateVersion:
     """The version asked for, or the current one, or the latest where none is published. Raises
     Problem."""
@@ -238,38 +220,25 @@ async def find(parts: Parts, template_id: str, version: int | None) -> TemplateV
     return found
 
 
-def _compiled(template_id: str, edition: Edition) -> dict[Channel, Render]:
-    return compile_content(template_id, edition.content, edition.locales, edition.locale)
-
-
-def _checked(template_id: str, body: TemplateUpdate) -> Edition:
-    """Compile before storing: a template that does not compile is never saved."""
-    edition = body.edition(template_id)
+async def _checked(
+    parts: Parts, template_id: str, body: TemplateUpdate
+) -> tuple[Edition, list[Warned]]:
+    """What is stored of it. Raises Problem for what would fail when it is sent."""
     try:
-        _compiled(template_id, edition)
-    except TemplateSourceError as error:
-        where = "content" if error.locale is None else f"locales.{error.locale}"
-        path = f"{where}.{error.path}"
-        message = f"line {error.line}: {error.message}"
-        raise Problem(
-            Code.INVALID_TEMPLATE,
-            f"{path}, line {error.line}, column {error.column}: {error.message}",
-            [
-                FieldError(
-                    path=path,
-                    message=message,
-                    channel=error.path.partition(".")[0],
-                    locale=error.locale,
-                    line=error.line,
-                    column=error.column,
-                )
-            ],
-        ) from None
-    return edition
+        edition = body.edition(template_id)
+    except WrongContractError as error:
+        path = f"variables.{error.path}".rstrip(".")
+        raise mistaken(FieldError(path=path, message=error.message)) from None
+    edition = await with_shared(parts.pool, edition)
+    return edition, checked(template_id, edition)
 
 
 def not_found() -> Problem:
     return Problem(Code.NOT_FOUND, "There is no template with this id and version.")
+
+
+def saved(template: TemplateVersion, warnings: list[Warned]) -> SavedTemplate:
+    return SavedTemplate(**view_of(template).model_dump(), warnings=warnings)
 
 
 def view_of(template: TemplateVersion) -> TemplateView:
@@ -280,9 +249,13 @@ def view_of(template: TemplateVersion) -> TemplateView:
         category=template.category,
         on_unknown=template.on_unknown,
         deduplicate_seconds=template.deduplicate_seconds,
+        digest=None if template.digest is None else Digest.of(template.digest),
         content=dict(template.content),
         locale=template.locale,
         locales={tag: dict(content) for tag, content in template.locales.items()},
+        variables=None if template.contract is None else dict(template.contract.schema),
+        sample=None if template.sample is None else dict(template.sample),
+        shared={f"{one.kind}/{one.id}": one.version for one in template.shared.parts},
         created_at=template.created_at,
         published_at=template.published_at,
     )

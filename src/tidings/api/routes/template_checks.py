@@ -1,0 +1,159 @@
+"""What is looked at before a template is stored: whether it compiles, renders, and suits its channels."""
+
+from collections.abc import Iterable, Sequence
+
+from pydantic import BaseModel
+
+from tidings.api.problems import Code, FieldError, Problem
+from tidings.domain.advice import Advice
+from tidings.domain.channels import Channel
+from tidings.domain.templates import Edition
+from tidings.rendering.checking import Examined, Failure, Shown, advices, constant, examine
+from tidings.rendering.compiled import Render, compile_edition
+from tidings.rendering.deriving import missing_of_brand
+from tidings.rendering.engine import TemplateSourceError
+
+_MOST = 50
+
+
+class Warned(BaseModel):
+    """code: stable. path: the field, as content.email.subject. line and column count from 1, where they are
+    known."""
+
+    code: str
+    channel: Channel
+    locale: str | None
+    path: str
+    message: str
+    line: int | None = None
+    column: int | None = None
+
+
+def compiled(template_id: str, edition: Edition) -> dict[Channel, Render]:
+    """Raises TemplateSourceError."""
+    return compile_edition(template_id, edition)
+
+
+def checked(template_id: str, edition: Edition) -> list[Warned]:
+    """What is to be known of a version that can be stored. Raises Problem for one that cannot."""
+    _check_sample(edition)
+    try:
+        renders = compiled(template_id, edition)
+    except TemplateSourceError as error:
+        raise _misspelt(error) from None
+    if missing := missing_of_brand(edition):
+        paths = ((one, one.path.replace("data", "brand", 1)) for one in missing)
+        raise mistaken(*(FieldError(path=path, message=one.message) for one, path in paths))
+    found = list(examine(edition, renders))
+    errors = [*_failures(found), *_limits(edition, found)]
+    if errors:
+        raise mistaken(*errors)
+    return warnings_of(found)
+
+
+def warnings_of(found: Sequence[Examined]) -> list[Warned]:
+    """Each once, though it was rendered with several data."""
+    warned = [
+        _warned(one.channel, one.locale, said)
+        for one in found
+        if isinstance(one, Shown)
+        for said in advices(one)
+    ]
+    warned += [
+        Warned(
+            code="may_not_render",
+            channel=one.channel,
+            locale=one.locale,
+            path=_path(one.locale, one.path),
+            message=f"it did not render with data that was made up: {one.message}",
+            line=one.line,
+            column=one.column,
+        )
+        for one in found
+        if isinstance(one, Failure) and not one.certain
+    ]
+    once = {(one.code, one.path): one for one in reversed(warned)}
+    return list(reversed(once.values()))[:_MOST]
+
+
+def mistaken(*errors: FieldError) -> Problem:
+    """A template with these mistakes."""
+    detail = "; ".join(_said(one) for one in errors[:5])
+    return Problem(Code.INVALID_TEMPLATE, detail, errors[:_MOST])
+
+
+def _said(error: FieldError) -> str:
+    if error.line is None:
+        return f"{error.path}: {error.message}"
+    message = error.message.removeprefix(f"line {error.line}: ")
+    return f"{error.path}, line {error.line}, column {error.column}: {message}"
+
+
+def _misspelt(error: TemplateSourceError) -> Problem:
+    return mistaken(
+        FieldError(
+            path=_path(error.locale, error.path),
+            message=f"line {error.line}: {error.message}",
+            channel=error.path.partition(".")[0],
+            locale=error.locale,
+            line=error.line,
+            column=error.column,
+        )
+    )
+
+
+def _check_sample(edition: Edition) -> None:
+    if edition.contract is None or edition.sample is None:
+        return
+    found = edition.contract.mismatches(edition.sample)
+    if found:
+        raise mistaken(
+            *(
+                FieldError(path=f"sample{one.path.removeprefix('data')}", message=one.message)
+                for one in found
+            )
+        )
+
+
+def _failures(found: Iterable[Examined]) -> list[FieldError]:
+    """Of what fails with data that it is to take."""
+    errors: dict[tuple[str, str], FieldError] = {}
+    for one in found:
+        if isinstance(one, Failure) and one.certain:
+            message = f"it cannot be rendered with data that it is to take: {one.message}"
+            error = FieldError(
+                path=_path(one.locale, one.path),
+                message=message if one.line is None else f"line {one.line}: {message}",
+                channel=one.channel,
+                locale=one.locale,
+                line=one.line,
+                column=one.column,
+            )
+            errors.setdefault((error.path, error.message), error)
+    return list(errors.values())
+
+
+def _limits(edition: Edition, found: Iterable[Examined]) -> list[FieldError]:
+    """Of what providers refuse, whatever the data is."""
+    errors = {
+        _path(one.locale, said.path): FieldError(
+            path=_path(one.locale, said.path),
+            message=said.message,
+            channel=one.channel,
+            locale=one.locale,
+        )
+        for one in found
+        if isinstance(one, Shown) and (edition.sample is not None or constant(edition, one))
+        for said in advices(one)
+        if said.refused
+    }
+    return list(errors.values())
+
+
+def _warned(channel: Channel, locale: str | None, said: Advice) -> Warned:
+    path = _path(locale, said.path)
+    return Warned(code=said.code, channel=channel, locale=locale, path=path, message=said.message)
+
+
+def _path(locale: str | None, path: str) -> str:
+    return f"content.{path}" if locale is None else f"locales.{locale}.{path}"

@@ -1,0 +1,123 @@
+"""Putting what templates share in its places, before anything is compiled: partials where they are included, and
+bodies into their layouts."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from tidings.domain.channels import Channel
+from tidings.domain.messages import JSON
+from tidings.domain.shared import BRAND, Shared
+from tidings.domain.templates import ByChannel, Edition
+from tidings.rendering.engine import TemplateSourceError
+
+INCLUDE = re.compile(r"\{%-?\s*include\s+(?:\"([^\"]*)\"|'([^']*)')\s*-?%\}")
+CONTENT = re.compile(r"\{\{-?\s*content\s*(?:\|\s*safe\s*)?-?\}\}")
+_BRAND = re.compile(rf"\b{BRAND}\b")
+_DEEPEST = 5
+_LARGEST = 1_000_000
+
+
+def used(edition: Edition) -> tuple[set[str], set[str], bool]:
+    """The layouts and partials that its own texts name, and whether they name the brand."""
+    texts = list(_texts(edition))
+    layouts = {
+        str(source["layout"])
+        for content in (edition.content, *edition.locales.values())
+        for source in content.values()
+        if "layout" in source
+    }
+    partials = {name for _, text in texts for name in included(text)}
+    return layouts, partials, any(_BRAND.search(text) for _, text in texts)
+
+
+def included(text: str) -> set[str]:
+    return {found[1] or found[2] for found in INCLUDE.finditer(text)}
+
+
+def names_brand(text: str) -> bool:
+    return _BRAND.search(text) is not None
+
+
+def assembled(edition: Edition) -> Edition:
+    """The edition with partials in it, and each email's layout instead of its name. Raises TemplateSourceError."""
+    shared = edition.shared
+    return replace(
+        edition,
+        content=_content(edition.content, shared, None),
+        locales={tag: _content(one, shared, tag) for tag, one in edition.locales.items()},
+    )
+
+
+def _content(content: ByChannel, shared: Shared, tag: str | None) -> ByChannel:
+    try:
+        return {channel: _source(channel, source, shared) for channel, source in content.items()}
+    except TemplateSourceError as error:
+        raise TemplateSourceError(
+            error.path, error.message, error.line, error.column, locale=tag
+        ) from None
+
+
+def _source(channel: Channel, source: Mapping[str, JSON], shared: Shared) -> dict[str, JSON]:
+    found: dict[str, JSON] = {}
+    for name, value in source.items():
+        path = f"{channel}.{name}"
+        if name == "layout":
+            found[name] = _layout(path, str(value), shared)
+        else:
+            found[name] = _expanded(path, value, shared)
+    return found
+
+
+def _layout(path: str, name: str, shared: Shared) -> dict[str, JSON]:
+    layout = shared.layouts.get(name)
+    if layout is None:
+        raise TemplateSourceError(path, f"there is no layout {name!r}", 1)
+    return {kind: _text(path, str(text), shared) for kind, text in layout.content.items()}
+
+
+def _expanded(path: str, value: JSON, shared: Shared) -> JSON:
+    """A payload of JSON holds texts inside."""
+    if isinstance(value, str):
+        return _text(path, value, shared)
+    if isinstance(value, dict):
+        return {name: _expanded(path, one, shared) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_expanded(path, one, shared) for one in value]
+    return value
+
+
+def _text(path: str, text: str, shared: Shared, depth: int = 0) -> str:
+    def put(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        partial = shared.partials.get(name)
+        line = text.count("\n", 0, found.start()) + 1
+        column = found.start() - text.rfind("\n", 0, found.start())
+        if partial is None:
+            raise TemplateSourceError(path, f"there is no partial {name!r}", line, column)
+        if depth == _DEEPEST:
+            raise TemplateSourceError(path, f"more than {_DEEPEST} partials deep", line, column)
+        return _text(path, str(partial.content["text"]), shared, depth + 1)
+
+    expanded = INCLUDE.sub(put, text)
+    if len(expanded) > _LARGEST:
+        raise TemplateSourceError(path, f"over {_LARGEST} characters with its partials", 1)
+    return expanded
+
+
+def _texts(edition: Edition) -> Iterator[tuple[str, str]]:
+    for content in (edition.content, *edition.locales.values()):
+        for channel, source in content.items():
+            yield from _inside(str(channel), source)
+
+
+def _inside(path: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from _inside(f"{path}.{name}", one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _inside(path, one)

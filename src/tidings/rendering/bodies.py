@@ -1,0 +1,108 @@
+"""The bodies of an email: from what an editor wrote, in one of several formats and perhaps with a layout, to HTML and
+text. All of it happens once, when a version is compiled."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tidings.rendering.assembling import CONTENT, INCLUDE
+from tidings.rendering.engine import Field, TemplateSourceError
+from tidings.rendering.formats import html_of_markdown, html_of_mjml, styled
+from tidings.rendering.formatting import direction
+from tidings.rendering.hiding import FormatError
+from tidings.rendering.languages import marked
+from tidings.rendering.plain import text_of, text_template
+
+FORMATS = ("html", "markdown", "mjml")
+
+Source = Mapping[str, Any]
+TextBody = Callable[[Mapping[str, Any], str], str]
+"""From the context, and the HTML as rendered, to the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Html:
+    """A body that is HTML by now. source: before it was compiled."""
+
+    field: Field
+    source: str
+
+
+def html_body(source: Source, locale: str | None) -> Html | None:
+    """None where an email has only text. Raises TemplateSourceError."""
+    kind = next((one for one in FORMATS if source.get(one) is not None), None)
+    if kind is None:
+        return None
+    path, written = f"email.{kind}", str(source[kind])
+    try:
+        html = styled(marked(_html_of(kind, written, source.get("layout"), locale), locale))
+        return Html(Field(path, html, html=True), html)
+    except (FormatError, TemplateSourceError) as error:
+        Field(path, written, html=True)  # which tells the place as the editor sees it
+        raise TemplateSourceError(path, error.message, error.line, error.column) from None
+
+
+def text_body(source: Source, html: Html | None) -> TextBody:
+    """What the editor wrote, or else what the HTML says. Raises TemplateSourceError."""
+    if source.get("text") is not None:
+        text = Field("email.text", source["text"])
+        return lambda context, _: text.render(context)
+    if html is not None and (read := _read_before(html.source)) is not None:
+        return lambda context, _: read.render(context)
+    return lambda _, rendered: text_of(rendered)
+
+
+def _html_of(
+    kind: str, written: str, layout: Mapping[str, str] | None, locale: str | None = None
+) -> str:
+    """Raises FormatError."""
+    read = direction(locale) if locale else "ltr"
+    if layout is None:
+        return html_of_mjml(written, read) if kind == "mjml" else _body_of(kind, written)
+    if "html" in layout:
+        if kind == "mjml":
+            raise FormatError("a body of MJML needs a layout of MJML")
+        return _filled(layout["html"], _body_of(kind, written))
+    body = written if kind == "mjml" else f"<mj-text>{_body_of(kind, written)}</mj-text>"
+    return html_of_mjml(_filled(layout["mjml"], body), read)
+
+
+def _body_of(kind: str, written: str) -> str:
+    return html_of_markdown(written) if kind == "markdown" else written
+
+
+def _filled(layout: str, body: str) -> str:
+    return CONTENT.sub(lambda _: body, layout, count=1)
+
+
+def _read_before(html: str) -> Field | None:
+    """The text of the HTML as a template of its own, so that it is not read anew for each message; None where only
+    each message can tell."""
+    text = text_template(html)
+    if text is None:
+        return None
+    try:
+        return Field("email.text", text)
+    except TemplateSourceError:
+        return None
+
+
+def check_layout(layout: Mapping[str, str]) -> None:
+    """layout: its html or mjml. Partials are looked at with the template that uses it. Raises
+    TemplateSourceError."""
+    [(kind, source)] = layout.items()
+    places = len(CONTENT.findall(source))
+    if places != 1:
+        raise TemplateSourceError(kind, "`{{ content }}` must be in it once", 1)
+    whole = INCLUDE.sub("", source)
+    try:
+        Field(kind, _filled(whole, ""), html=True)
+        html = _html_of("html", "", {kind: whole})
+        Field(kind, styled(marked(html, "en")), html=True)
+    except (FormatError, TemplateSourceError) as error:
+        raise TemplateSourceError(kind, error.message, error.line, error.column) from None
+
+
+def check_partial(text: str) -> None:
+    """Raises TemplateSourceError."""
+    Field("text", INCLUDE.sub("", text))
