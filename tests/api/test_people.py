@@ -11,7 +11,7 @@ from tests.support.system import System
 from tidings.api.problems import Code
 from tidings.bootstrap.foundation import open_keyring
 from tidings.domain.channels import Channel
-from tidings.store import people
+from tidings.store import suppressions
 
 pytestmark = pytest.mark.anyio
 
@@ -151,7 +151,7 @@ async def test_a_fallback_passes_over_what_is_not_wanted(quiet: System) -> None:
 async def suppress(system: System, *addresses: tuple[Channel, str]) -> None:
     connection = await asyncpg.connect(system.dsn)
     keyring = open_keyring(system.settings)
-    await people.suppress(
+    await suppressions.suppress(
         connection,
         [(channel, address, "mailbox_not_found") for channel, address in addresses],
         keyring,

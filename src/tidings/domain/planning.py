@@ -1,13 +1,16 @@
-"""Which deliveries a notification has, and why: decided once, when it is accepted."""
+"""Which deliveries a notification has, and why: decided when it is accepted, and looked at again before sending."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Literal
 
+from tidings.domain.categories import Category
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
-from tidings.domain.preferences import NO_PREFERENCES, Preferences
+from tidings.domain.preferences import NO_PREFERENCES, Preferences, Rule, choose
 from tidings.domain.reasons import Reason
+from tidings.domain.send_times import DISTURBING, Deferral, SendTimes
 
 Routing = Literal["all", "fallback"]
 OnUnknown = Literal["resend", "hold"]
@@ -16,13 +19,16 @@ OnUnknown = Literal["resend", "hold"]
 
 @dataclass(frozen=True, slots=True)
 class PlannedDelivery:
-    """queued: it starts work now or at its time; a fallback that waits its turn is pending, not queued."""
+    """queued: it starts work now or at its time; a fallback that waits its turn is pending, not queued. rule: what
+    decided whether it is wanted, where that was asked. until: when it begins, where that is later than was asked for."""
 
     channel: Channel
     address: str | None = field(repr=False)
     status: DeliveryStatus = DeliveryStatus.PENDING
     reason: Reason | None = None
     queued: bool = True
+    rule: Rule | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +37,19 @@ class Situation:
 
     requested: the channels asked for, in order; None asks for every one that can be used.
     addresses: where the recipient can be reached. suppressed: (channel, address) not to be used.
+    deferral: what quiet hours and send window say of the time; None where they allow it, or do not count.
     """
 
     requested: Sequence[Channel] | None
     routing: Routing
-    category: str
+    category: Category
+    template_id: str
     content: Collection[Channel]
     accounts: Collection[Channel]
     addresses: Mapping[Channel, Sequence[str]] = field(repr=False)
     preferences: Preferences = NO_PREFERENCES
     suppressed: Collection[tuple[Channel, str]] = field(default=(), repr=False)
+    deferral: Deferral | None = None
 
 
 UNREACHABLE = frozenset({Reason.NO_ADDRESS, Reason.NO_CONTENT, Reason.NO_ACCOUNT})
@@ -56,12 +65,7 @@ def plan(situation: Situation) -> list[PlannedDelivery]:
                 planned.append(delivery)
             elif situation.routing == "fallback" and waiting:
                 planned.append(
-                    PlannedDelivery(
-                        delivery.channel,
-                        delivery.address,
-                        reason=Reason.FALLBACK_WAITING,
-                        queued=False,
-                    )
+                    replace(delivery, reason=Reason.FALLBACK_WAITING, queued=False, until=None)
                 )
             else:
                 planned.append(delivery)
@@ -72,6 +76,27 @@ def plan(situation: Situation) -> list[PlannedDelivery]:
 def reachable(planned: Sequence[PlannedDelivery]) -> bool:
     """Whether the recipient could be reached at all; what they do not want still counts as reachable."""
     return any(delivery.reason not in UNREACHABLE for delivery in planned)
+
+
+def timing(
+    preferences: Preferences,
+    category: Category,
+    *,
+    critical: bool,
+    zone: str | None,
+    moment: datetime,
+    times: SendTimes,
+) -> Deferral | None:
+    """What quiet hours and send window say of this moment. zone: of the recipient, where it is known."""
+    if critical:
+        return None
+    quiet = preferences.quiet_hours if category.quiet_hours else None
+    return times.deferral(quiet, category.window, zone, moment)
+
+
+def unwanted(rule: Rule) -> Reason:
+    """The reason of what is not wanted by this rule."""
+    return Reason.NOT_CHOSEN if rule is Rule.CATEGORY_DEFAULT else Reason.PREFERENCE_OFF
 
 
 def _channels(situation: Situation) -> Sequence[Channel]:
@@ -85,24 +110,36 @@ def _channels(situation: Situation) -> Sequence[Channel]:
 
 
 def _for_channel(situation: Situation, channel: Channel) -> Iterator[PlannedDelivery]:
-    skipped = DeliveryStatus.SKIPPED
-    if channel not in situation.content:
-        yield PlannedDelivery(channel, None, skipped, Reason.NO_CONTENT, queued=False)
-        return
-    if channel not in situation.accounts:
-        yield PlannedDelivery(channel, None, skipped, Reason.NO_ACCOUNT, queued=False)
-        return
     addresses = situation.addresses.get(channel)
-    if not addresses:
-        yield PlannedDelivery(channel, None, skipped, Reason.NO_ADDRESS, queued=False)
+    if (missing := _missing(situation, channel)) is not None or not addresses:
+        yield PlannedDelivery(channel, None, DeliveryStatus.SKIPPED, missing, queued=False)
         return
-    wanted = situation.preferences.want(situation.category, channel)
+    choice = choose(situation.preferences, situation.category, situation.template_id, channel)
+    wanted = _in_time(situation, PlannedDelivery(channel, None, rule=choice.rule))
     for address in dict.fromkeys(addresses):
         if (channel, address) in situation.suppressed:
             status, reason = DeliveryStatus.SUPPRESSED, Reason.ADDRESS_SUPPRESSED
-        elif not wanted:
-            status, reason = skipped, Reason.PREFERENCE_OFF
+        elif not choice.wanted:
+            status, reason = DeliveryStatus.SKIPPED, unwanted(choice.rule)
         else:
-            yield PlannedDelivery(channel, address)
+            yield replace(wanted, address=address)
             continue
-        yield PlannedDelivery(channel, address, status, reason, queued=False)
+        yield PlannedDelivery(channel, address, status, reason, queued=False, rule=choice.rule)
+
+
+def _missing(situation: Situation, channel: Channel) -> Reason | None:
+    """What the channel lacks."""
+    if channel not in situation.content:
+        return Reason.NO_CONTENT
+    if channel not in situation.accounts:
+        return Reason.NO_ACCOUNT
+    return None if situation.addresses.get(channel) else Reason.NO_ADDRESS
+
+
+def _in_time(situation: Situation, planned: PlannedDelivery) -> PlannedDelivery:
+    deferral = situation.deferral
+    if deferral is None or planned.channel not in DISTURBING:
+        return planned
+    if deferral.until is None:
+        return replace(planned, status=DeliveryStatus.SKIPPED, reason=deferral.reason, queued=False)
+    return replace(planned, reason=deferral.reason, until=deferral.until)

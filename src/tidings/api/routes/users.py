@@ -1,137 +1,175 @@
-"""Users: preferences and the in-app feed."""
+"""Users: addresses, language, time zone and attributes."""
 
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, StrictBool
+from fastapi import APIRouter, Query, Response
+from pydantic import AfterValidator, BaseModel, Field
 
-from tidings.api.authentication import CanEditUsers, CanRead
+from tidings.api.authentication import CanEditUsers
 from tidings.api.bodies import StrictJson
-from tidings.api.paging import Cursor, Limit
+from tidings.api.paging import Limit
 from tidings.api.parts import Wired
 from tidings.api.problems import Code, Problem
 from tidings.api.responses import problems
-from tidings.domain.channels import Channel
-from tidings.domain.preferences import Preferences
-from tidings.intake.request import Name, Wire
-from tidings.store import inbox, people
+from tidings.intake.request import Document, Email, Locale, Name, Phone, UserId, Wire, Zone
+from tidings.store import user_changes, users
+from tidings.store.database import borrow
+from tidings.store.forgetting import forget
+from tidings.store.keyring import KeyRingError
+from tidings.store.user_changes import Change
+from tidings.store.users import Profile, User
 
-router = APIRouter(prefix="/users/{user_id}", tags=["users"], route_class=StrictJson)
+router = APIRouter(prefix="/users", tags=["users"], route_class=StrictJson)
 
-Choices = dict[Channel, StrictBool]
-
-
-class PreferencesView(Wire):
-    """channels: the choice for a channel in general; categories: for one kind of notification.
-    What is not named is wanted."""
-
-    channels: Choices = Field(default_factory=dict)
-    categories: Annotated[
-        dict[Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")], Choices],
-        Field(max_length=500, json_schema_extra={"additionalProperties": False}),
-    ] = Field(default_factory=dict)
+MOST_ATTRIBUTES = 200
 
 
-class InboxEntry(BaseModel):
-    id: UUID
-    category: str
-    title: str
-    body: str
-    url: str | None
+def _few(value: dict[str, Any]) -> dict[str, Any]:
+    if len(value) > MOST_ATTRIBUTES or any(len(name) > 100 for name in value):
+        raise ValueError(
+            f"at most {MOST_ATTRIBUTES} attributes, with names of up to 100 characters"
+        )
+    return value
+
+
+Attributes = Annotated[Document, AfterValidator(_few)]
+_FIELDS = frozenset({"email", "phone", "locale", "timezone"})
+
+
+class UserProfile(Wire):
+    """attributes: any JSON object; kept sealed."""
+
+    email: Email | None = None
+    phone: Phone | None = None
+    locale: Locale | None = None
+    timezone: Zone | None = None
+    attributes: Attributes = Field(default_factory=dict)
+
+
+class UserChange(Wire):
+    """What is not named stays as it is; null takes it away. attributes: the same for each of them."""
+
+    email: Email | None = None
+    phone: Phone | None = None
+    locale: Locale | None = None
+    timezone: Zone | None = None
+    attributes: Attributes | None = None
+
+    def of(self, user_id: str) -> Change:
+        given = {name: getattr(self, name) for name in self.model_fields_set & _FIELDS}
+        attributes = self.attributes if "attributes" in self.model_fields_set else {}
+        return Change(user_id, given, attributes)
+
+
+class UserView(BaseModel):
+    user_id: str
+    email: str | None
+    phone: str | None
+    locale: str | None
+    timezone: str | None
+    attributes: dict[str, Any]
     created_at: datetime
-    read_at: datetime | None
+    updated_at: datetime
 
 
-class InboxPage(BaseModel):
+class UserPage(BaseModel):
     """next_cursor: for the page behind this one; null on the last."""
 
-    entries: list[InboxEntry]
-    unread: int
-    next_cursor: UUID | None
+    users: list[UserView]
+    next_cursor: str | None
 
 
-class UnreadCount(BaseModel):
-    unread: int
-
-
-class MarkedRead(BaseModel):
-    """marked: how many were unread before."""
-
-    marked: int
-    unread: int
-
-
-@router.get("/preferences", responses=problems())
-async def read_preferences(user_id: Name, parts: Wired, _: CanRead) -> PreferencesView:
-    """What the user wants; empty for one who never chose."""
-    found = await people.fetch_preferences(parts.pool, user_id)
-    return PreferencesView(
-        channels=dict(found.channels),
-        categories={category: dict(choices) for category, choices in found.categories.items()},
-    )
-
-
-@router.put("/preferences", responses=problems(413))
-async def write_preferences(
-    user_id: Name, body: PreferencesView, parts: Wired, _: CanEditUsers
-) -> PreferencesView:
-    """Replace the user's choices."""
-    await people.save_preferences(parts.pool, user_id, Preferences(body.channels, body.categories))
-    return body
-
-
-@router.get("/inbox", responses=problems())
-async def read_inbox(
-    user_id: Name,
+@router.get("", responses=problems())
+async def listed(
     parts: Wired,
-    _: CanRead,
-    cursor: Cursor = None,
+    _: CanEditUsers,
+    email: Annotated[Email | None, Query(description="Whose address this is.")] = None,
+    phone: Annotated[Phone | None, Query(description="Whose number this is.")] = None,
+    cursor: Annotated[Name | None, Query(description="`next_cursor` of the page before.")] = None,
     limit: Limit = 50,
-    unread: Annotated[bool, Query(description="Only what is unread.")] = False,
-) -> InboxPage:
-    """The user's in-app feed, the newest first."""
-    entries = await inbox.listed(
-        parts.pool, user_id, parts.keyring, before=cursor, limit=limit, unread_only=unread
+) -> UserPage:
+    """Users, in the order of their ids."""
+    try:
+        found = await users.listed(
+            parts.pool, parts.keyring, after=cursor, limit=limit, email=email, phone=phone
+        )
+    except KeyRingError:
+        raise unreadable() from None
+    return UserPage(
+        users=[view(one) for one in found],
+        next_cursor=found[-1].id if len(found) == limit else None,
     )
-    return InboxPage(
-        entries=[_entry(entry) for entry in entries],
-        unread=await inbox.unread_count(parts.pool, user_id),
-        next_cursor=entries[-1].id if len(entries) == limit else None,
+
+
+@router.get("/{user_id}", responses=problems(404))
+async def read(user_id: UserId, parts: Wired, _: CanEditUsers) -> UserView:
+    """What is stored of a user."""
+    try:
+        found = await users.find(parts.pool, user_id, parts.keyring)
+    except KeyRingError:
+        raise unreadable() from None
+    if found is None:
+        raise unknown_user()
+    return view(found)
+
+
+@router.put("/{user_id}", responses=problems(413))
+async def write(user_id: UserId, body: UserProfile, parts: Wired, _: CanEditUsers) -> UserView:
+    """Store a user; what is there already is replaced."""
+    profile = Profile(
+        email=body.email,
+        phone=body.phone,
+        locale=body.locale,
+        timezone=body.timezone,
+        attributes=body.attributes,
+    )
+    async with borrow(parts.pool) as connection, connection.transaction():
+        await users.save(connection, {user_id: profile}, parts.keyring)
+        saved = await users.find(connection, user_id, parts.keyring)
+    assert saved is not None
+    return view(saved)
+
+
+@router.patch("/{user_id}", responses=problems(404, 413))
+async def change(user_id: UserId, body: UserChange, parts: Wired, _: CanEditUsers) -> UserView:
+    """Change what is named of a user."""
+    try:
+        async with borrow(parts.pool) as connection, connection.transaction():
+            found = await user_changes.change(connection, user_id, body.of(user_id), parts.keyring)
+    except KeyRingError:
+        raise unreadable() from None
+    if found is None:
+        raise unknown_user()
+    return view(found)
+
+
+@router.delete("/{user_id}", status_code=204, response_class=Response, responses=problems(404))
+async def remove(user_id: UserId, parts: Wired, _: CanEditUsers) -> None:
+    """Forget a user, their devices and choices. What was sent to them stays on record; see erase."""
+    async with borrow(parts.pool) as connection, connection.transaction():
+        if not any((await forget(connection, user_id)).values()):
+            raise unknown_user()
+
+
+def view(one: User) -> UserView:
+    return UserView(
+        user_id=one.id,
+        email=one.profile.email,
+        phone=one.profile.phone,
+        locale=one.profile.locale,
+        timezone=one.profile.timezone,
+        attributes=dict(one.profile.attributes),
+        created_at=one.created_at,
+        updated_at=one.updated_at,
     )
 
 
-@router.get("/inbox/unread_count", responses=problems())
-async def unread_count(user_id: Name, parts: Wired, _: CanRead) -> UnreadCount:
-    """How many entries of the feed are unread."""
-    return UnreadCount(unread=await inbox.unread_count(parts.pool, user_id))
+def unknown_user() -> Problem:
+    return Problem(Code.NOT_FOUND, "There is no such user.")
 
 
-@router.post("/inbox/read", responses=problems())
-async def mark_all_read(user_id: Name, parts: Wired, _: CanEditUsers) -> MarkedRead:
-    """Mark the whole feed as read."""
-    marked = await inbox.mark_read(parts.pool, user_id, None)
-    return MarkedRead(marked=marked, unread=await inbox.unread_count(parts.pool, user_id))
-
-
-@router.post("/inbox/{entry_id}/read", responses=problems(404))
-async def mark_read(user_id: Name, entry_id: UUID, parts: Wired, _: CanEditUsers) -> MarkedRead:
-    """Mark one entry as read; again does no harm."""
-    marked = await inbox.mark_read(parts.pool, user_id, [entry_id])
-    if not marked and not await inbox.exists(parts.pool, user_id, entry_id):
-        raise Problem(Code.NOT_FOUND, "There is no such entry in this user's feed.")
-    return MarkedRead(marked=marked, unread=await inbox.unread_count(parts.pool, user_id))
-
-
-def _entry(entry: inbox.Entry) -> InboxEntry:
-    content: dict[str, Any] = entry.content
-    return InboxEntry(
-        id=entry.id,
-        category=entry.category,
-        title=content["title"],
-        body=content["body"],
-        url=content.get("url"),
-        created_at=entry.created_at,
-        read_at=entry.read_at,
+def unreadable() -> Problem:
+    return Problem(
+        Code.RECIPIENT_UNREADABLE, "What is stored of the user cannot be opened with this key ring."
     )

@@ -1,0 +1,30 @@
+"""Addresses that must not be sent to: why, and for what."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class SuppressionReason(StrEnum):
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    UNSUBSCRIBED = "unsubscribed"
+    MANUAL = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What a suppression keeps away: everything, or the notifications of one category."""
+
+    reason: SuppressionReason
+    category: str = ""
+
+    def holds(self, category: str, *, mandatory: bool = False) -> bool:
+        """Whether it keeps away this category. What is mandatory goes to those, too, who unsubscribed."""
+        if mandatory and self.reason is SuppressionReason.UNSUBSCRIBED:
+            return False
+        return self.category in {"", category}
+
+
+def blocked(blocks: Iterable[Block], category: str, *, mandatory: bool = False) -> bool:
+    return any(block.holds(category, mandatory=mandatory) for block in blocks)

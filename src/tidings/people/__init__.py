@@ -1,0 +1,1 @@
+"""Users, their devices, and what must not be sent to them."""

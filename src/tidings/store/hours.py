@@ -1,0 +1,26 @@
+"""Hours of the day, as the columns hold them: from, to, and days by name."""
+
+from collections.abc import Mapping
+from datetime import time
+from typing import Any, TypeVar
+
+from tidings.domain.hours import WEEKDAYS, Hours
+
+Kind = TypeVar("Kind", bound=Hours)
+
+
+def read_hours(kind: type[Kind], stored: Mapping[str, Any] | None) -> Kind | None:
+    if stored is None:
+        return None
+    days = frozenset(WEEKDAYS.index(day) for day in stored["days"])
+    return kind(time.fromisoformat(stored["from"]), time.fromisoformat(stored["to"]), days)
+
+
+def hours_document(hours: Hours | None) -> dict[str, Any] | None:
+    if hours is None:
+        return None
+    return {
+        "from": hours.start.strftime("%H:%M"),
+        "to": hours.end.strftime("%H:%M"),
+        "days": [WEEKDAYS[day] for day in sorted(hours.days)],
+    }

@@ -1,0 +1,1 @@
+"""Pages for people, which links in their messages lead to."""

@@ -1,0 +1,215 @@
+"""Unsubscribe, and the preferences of a person: pages that work without a script."""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import parse_qs
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from tidings.domain.categories import Category
+from tidings.domain.channels import Channel
+from tidings.people.choosing import (
+    EVERYTHING,
+    Choice,
+    Sheet,
+    category_named,
+    choose,
+    sheet,
+    subscribe_again,
+    unsubscribe,
+)
+from tidings.store import users
+from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
+from tidings.store.keyring import KeyRing
+from tidings.store.links import Link, open_link
+from tidings.web.languages import texts_for
+from tidings.web.looks import Looks
+from tidings.web.texts import ENGLISH, Texts
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_MOST_FIELDS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box to tick."""
+
+    value: str
+    label: str
+    ticked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What can be chosen of a category. text: beside its name."""
+
+    title: str
+    text: str
+    boxes: Sequence[Box]
+
+
+class Pages:
+    """channels: those over which anything can be sent to a person. name: who writes to them."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        keyring: KeyRing,
+        channels: Collection[Channel],
+        name: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._pool = pool
+        self._keyring = keyring
+        self._channels = channels
+        self._looks = Looks(name)
+        self._now = now
+
+    def routes(self) -> list[BaseRoute]:
+        def route(path: str, endpoint: _Endpoint, method: str) -> Route:
+            return Route(path, self._kept(endpoint), methods=[method], include_in_schema=False)
+
+        return [
+            route("/u/{token}", self._ask, "GET"),
+            route("/u/{token}", self._unsubscribe, "POST"),
+            route("/u/{token}/undo", self._undo, "POST"),
+            route("/u/{token}/preferences", self._show, "GET"),
+            route("/u/{token}/preferences", self._save, "POST"),
+        ]
+
+    def _kept(self, endpoint: "_Endpoint") -> Callable[[Request], Awaitable[Response]]:
+        """With the link that the request's token stands for. Whatever is wrong gets a page, too."""
+
+        async def answer(request: Request) -> Response:
+            accepted = request.headers.get("accept-language", "")
+            link = open_link(request.path_params["token"], self._keyring, self._now())
+            if link is None:
+                return self._looks.page("invalid.html", texts_for(None, accepted), status=404)
+            try:
+                async with borrow(self._pool) as connection:
+                    locale = link.user_id and await users.locale_of(connection, link.user_id)
+                    visit = Visit(request, link, connection, texts_for(locale or None, accepted))
+                    return await endpoint(visit)
+            except UNAVAILABLE as error:
+                log.warning("database.unavailable", doing="page", error=type(error).__name__)
+                texts = texts_for(None, accepted)
+                return self._looks.page("unavailable.html", texts, status=503)
+
+        return answer
+
+    async def _ask(self, visit: "Visit") -> Response:
+        category = await category_named(visit.connection, visit.link.category)
+        page = "mandatory.html" if category.mandatory else "unsubscribe.html"
+        return self._about(page, visit, category)
+
+    async def _unsubscribe(self, visit: "Visit") -> Response:
+        """By a button, or by a mail program (RFC 8058), whose body says nothing more."""
+        category = await category_named(visit.connection, visit.link.category)
+        if category.mandatory:
+            return self._about("mandatory.html", visit, category)
+        async with visit.connection.transaction():
+            await unsubscribe(visit.connection, visit.link, self._keyring)
+        log.info("person.unsubscribed", category=category.id, channel=str(visit.link.channel))
+        return self._about("unsubscribed.html", visit, category)
+
+    async def _undo(self, visit: "Visit") -> Response:
+        category = await category_named(visit.connection, visit.link.category)
+        async with visit.connection.transaction():
+            await subscribe_again(visit.connection, visit.link, self._keyring)
+        return self._about("undone.html", visit, category)
+
+    def _about(self, page: str, visit: "Visit", category: Category) -> Response:
+        names = {
+            "category": visit.apart(_title(category)),
+            "channel": visit.channel_name(visit.link.channel),
+        }
+        return self._looks.page(page, visit.texts, names=names, here=visit.here)
+
+    async def _show(self, visit: "Visit") -> Response:
+        found = await sheet(visit.connection, visit.link, self._keyring, self._channels)
+        return self._looks.page(
+            "preferences.html",
+            visit.texts,
+            groups=_groups(found, visit),
+            fixed=[_title(one) for one in found.fixed],
+            saved="saved" in visit.request.query_params,
+            here=visit.here,
+        )
+
+    async def _save(self, visit: "Visit") -> Response:
+        body = (await visit.request.body()).decode("utf-8", "replace")
+        try:
+            form = parse_qs(body, max_num_fields=_MOST_FIELDS)
+        except ValueError:  # more fields than any page of ours has
+            return self._looks.page("invalid.html", visit.texts, status=400)
+        shown, ticked = set(form.get("shown", ())), set(form.get("on", ()))
+        async with visit.connection.transaction():
+            found = await sheet(visit.connection, visit.link, self._keyring, self._channels)
+            chosen = {
+                choice: value in ticked
+                for choice, now in found.choices.items()
+                if (value := _value(choice)) in shown and (value in ticked) != now
+            }
+            await choose(visit.connection, visit.link, self._keyring, chosen, "page")
+        # So that reloading the page does not send the form again.
+        return RedirectResponse(f"{visit.here}/preferences?saved", 303, _PRIVATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request by a link that is good."""
+
+    request: Request
+    link: Link
+    connection: Connection
+    texts: Texts
+
+    @property
+    def here(self) -> str:
+        """Relative to where the pages are, which may be below the path of a proxy."""
+        return f"{self.request.scope.get('root_path', '')}/u/{self.request.path_params['token']}"
+
+    def apart(self, name: str) -> str:
+        """A name within a sentence: where that runs from right to left, it keeps its own direction."""
+        return f"\u2068{name}\u2069" if self.texts.right_to_left else name
+
+    def channel_name(self, channel: Channel) -> str:
+        return self.texts.channels.get(channel) or ENGLISH.channels.get(channel) or str(channel)
+
+
+_Endpoint = Callable[[Visit], Awaitable[Response]]
+_PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+
+
+def _groups(found: Sheet, visit: Visit) -> list[Group]:
+    groups = []
+    if everything := found.channels(EVERYTHING):
+        boxes = [_box(found, (channel, EVERYTHING), visit) for channel in everything]
+        groups.append(Group(visit.texts.everything, visit.texts.everything_text, boxes))
+    for one in found.categories:
+        boxes = [_box(found, (channel, one.id), visit) for channel in found.channels(one.id)]
+        groups.append(Group(_title(one), "", boxes))
+    return groups
+
+
+def _box(found: Sheet, choice: Choice, visit: Visit) -> Box:
+    channel, _ = choice
+    return Box(_value(choice), visit.channel_name(channel), found.choices[choice])
+
+
+def _value(choice: Choice) -> str:
+    channel, category = choice
+    return f"{channel} {category}"
+
+
+def _title(category: Category) -> str:
+    """Its name; without one, its id as words."""
+    if category.name:
+        return category.name
+    words = category.id.replace("_", " ").replace("-", " ").replace(".", " ").strip()
+    return words[:1].upper() + words[1:]
