@@ -48,9 +48,13 @@ def template_row(version: int) -> dict[str, Any]:
         "category": "c",
         "on_unknown": "resend",
         "deduplicate_seconds": None,
+        "digest": None,
         "content": {},
         "locale": None,
         "locales": {},
+        "variables": None,
+        "sample": None,
+        "shared": [],
         "created_at": datetime.now(UTC),
         "published_at": datetime.now(UTC),
     }

@@ -15,7 +15,17 @@ from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.lanes import Lane
 from tidings.domain.priorities import Priority
-from tidings.store import acceptance, deliveries, inbox, notifications, outbox, people, rotation
+from tidings.store import (
+    acceptance,
+    deliveries,
+    inbox,
+    notifications,
+    outbox,
+    people,
+    ring_file,
+    rotation,
+    suppressions,
+)
 from tidings.store.acceptance import NewDelivery
 from tidings.store.database import prepare
 from tidings.store.keyring import (
@@ -95,7 +105,9 @@ async def fill(connection: Connection, keyring: KeyRing) -> list[NotificationRow
         [outbox.KeptMessage(one, "email", "outbox", {"address": "a@b.c"}) for one in own],
         keyring,
     )
-    await people.suppress(connection, [(Channel.EMAIL, "gone@example.com", "bounced")], keyring)
+    await suppressions.suppress(
+        connection, [(Channel.EMAIL, "gone@example.com", "bounced")], keyring
+    )
     await connection.execute(
         "INSERT INTO users (id, sealed) VALUES ('ada', $1)",
         keyring.seal(b'{"email": "ada@example.com"}', b"ada"),
@@ -111,6 +123,19 @@ async def fill(connection: Connection, keyring: KeyRing) -> list[NotificationRow
            VALUES ($1, $1, '0 9 * * *', 'UTC', 'one', $2)""",
         own[1],
         keyring.seal(b"{}", own[1].bytes),
+    )
+    await connection.execute("INSERT INTO batches (id, api_key_id) VALUES ($1, $1)", own[0])
+    await connection.execute(
+        """INSERT INTO broadcasts (id, fingerprint, template_id, audience, sealed, starts_at)
+           VALUES ($1, '', 'note', '{}', $2, now())""",
+        own[0],
+        keyring.seal(b"{}", own[0].bytes),
+    )
+    await connection.execute(
+        """INSERT INTO digests (hash, user_id, count, closes_at, api_key_id, template_id, template_version, sealed)
+           VALUES ('hash', 'ada', 1, now(), $1, 'note', 1, $2)""",
+        own[0],
+        keyring.seal(b"{}", b"hash"),
     )
     await connection.execute(
         "INSERT INTO installation (name, value) VALUES ('keyring_probe', $1)",
@@ -166,7 +191,7 @@ async def test_everything_is_sealed_with_the_new_key_and_opens(
     path = tmp_path / "ring.json"
     create_keys(path)
     rows = await fill(connection, in_file(path))
-    rotated = rotation.add_key(path)
+    rotated = ring_file.add_key(path)
     outcome = await reseal(connection, in_file(path))
     assert outcome.complete
     assert not outcome.unreadable
@@ -176,6 +201,8 @@ async def test_everything_is_sealed_with_the_new_key_and_opens(
         "devices": 1,
         "suppressions": 1,
         "schedules": 1,
+        "broadcasts": 1,
+        "digests": 1,
         "notifications": 3,
         "deliveries": 3,
         "inbox": 2,
@@ -328,7 +355,7 @@ async def test_nothing_is_left_under_the_old_key_while_others_write(
             tasks.create_task(writer())
         for _ in range(20):
             await begun.acquire()
-        rotation.add_key(path)
+        ring_file.add_key(path)
         outcome = await rotation.reseal(connection, in_file(path), lambda _: None)
         assert outcome.complete
         assert not outcome.unreadable
@@ -345,7 +372,7 @@ def test_two_rotations_of_one_file_add_two_keys(tmp_path: Path) -> None:
     first = create_keys(path)
 
     async def both() -> None:
-        await asyncio.gather(*(asyncio.to_thread(rotation.add_key, path) for _ in range(8)))
+        await asyncio.gather(*(asyncio.to_thread(ring_file.add_key, path) for _ in range(8)))
 
     asyncio.run(both())
     keys = read_keys(path)
@@ -358,14 +385,14 @@ def test_the_file_keeps_its_mode_and_leaves_nothing_beside_it(tmp_path: Path) ->
     path = tmp_path / "ring.json"
     create_keys(path)
     path.chmod(0o640)
-    rotation.add_key(path)
+    ring_file.add_key(path)
     assert path.stat().st_mode & 0o777 == 0o640
     assert [one.name for one in tmp_path.iterdir()] == ["ring.json"]
 
 
 def test_a_missing_file_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(KeyRingError, match="cannot read the key ring"):
-        rotation.add_key(tmp_path / "none.json")
+        ring_file.add_key(tmp_path / "none.json")
 
 
 def test_a_running_process_follows_the_file_within_its_age(tmp_path: Path) -> None:
@@ -373,7 +400,7 @@ def test_a_running_process_follows_the_file_within_its_age(tmp_path: Path) -> No
     create_keys(path)
     moments = itertools.chain([0, KEYS_AGE / 2], itertools.repeat(KEYS_AGE * 1.5))
     keyring = KeyRing(read_keys(path), reload=lambda: read_keys(path), clock=lambda: next(moments))
-    rotated = rotation.add_key(path)
+    rotated = ring_file.add_key(path)
     opener = KeyRing(rotated)
     assert not opener.is_current(keyring.seal(b"a", b"b"))
     assert opener.is_current(keyring.seal(b"a", b"b"))

@@ -11,7 +11,7 @@ from tests.store.tables import table_names
 from tests.support.system import System
 from tidings.bootstrap.foundation import open_keyring
 from tidings.domain.channels import Channel
-from tidings.store import people
+from tidings.store import suppressions
 from tidings.store.embedded import EmbeddedServer
 
 pytestmark = pytest.mark.anyio
@@ -68,7 +68,7 @@ async def send_all(system: System) -> None:
     assert {one["status"] for one in failed["deliveries"]} == {"failed"}
     connection = await asyncpg.connect(system.dsn)
     gone = [(Channel.EMAIL, MARKS["suppressed"], "mailbox_not_found")]
-    await people.suppress(connection, gone, open_keyring(system.settings))
+    await suppressions.suppress(connection, gone, open_keyring(system.settings))
     await connection.close()
     await system.send({"email": MARKS["suppressed"]}, data)
 

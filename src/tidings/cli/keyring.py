@@ -14,7 +14,7 @@ from tidings.cli.errors import CommandError
 from tidings.cli.explained import explained
 from tidings.cli.output import Json, console, print_json, table
 from tidings.settings import Settings
-from tidings.store import rotation
+from tidings.store import ring_file, rotation
 from tidings.store.database import Connection
 from tidings.store.keyring import KeyRing, Keys, read_keys
 from tidings.store.rotation import Count, Outcome
@@ -96,6 +96,60 @@ def rotate(
         raise typer.Exit(1)
 
 
+@app.command()
+def retire(
+    remove: Annotated[
+        bool,
+        typer.Option(
+            "--remove", help="Take the keys that seal nothing out of the key ring's file."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Check whether the older keys still seal anything; those that do not may be removed from the ring.
+
+    It looks at every row. Backups made before need the older keys: keep a copy of the ring with those. The exit
+    status is 1 while an older key seals something.
+    """
+    settings = load_settings()
+    with explained():
+        keys, _ = _keys(settings)
+        path = keyring_file(settings)
+        if remove and path is None:
+            raise CommandError(
+                "The key ring comes from TIDINGS_KEYRING, which this command cannot change.",
+                "Without --remove it says which keys may be removed there.",
+            )
+        counted = asyncio.run(_old_keys(settings, keys))
+        unused = sorted(key for key, count in counted.items() if not count)
+        if remove and path is not None and unused:
+            ring_file.remove_keys(path, unused)
+    used = {key: count for key, count in sorted(counted.items()) if count}
+    if as_json:
+        in_use = {str(key): count for key, count in used.items()}
+        print_json({"active": keys.active, "unused": unused, "removed": remove, "in_use": in_use})
+    else:
+        _report_old(unused, used, removed=remove)
+    if used:
+        raise typer.Exit(1)
+
+
+async def _old_keys(settings: Settings, keys: Keys) -> dict[int, int]:
+    async with connected(settings) as connection:
+        await rotation.check(connection, open_keyring(settings))
+        return await rotation.old_keys(connection, keys)
+
+
+def _report_old(unused: list[int], used: dict[int, int], *, removed: bool) -> None:
+    if not unused and not used:
+        typer.echo("The ring has no older keys.")
+    for key in unused:
+        what = "was removed" if removed else "may be removed: backups made before need it"
+        typer.echo(f"Key {key} seals nothing any more, and {what}.")
+    for key, count in used.items():
+        typer.echo(f"Key {key} still seals {count} values; `{_RESEAL}` seals them again.", err=True)
+
+
 def _keys(settings: Settings) -> tuple[Keys, str]:
     """The ring and where it comes from. Raises SettingsError and KeyRingError."""
     path = keyring_file(settings)
@@ -141,7 +195,7 @@ async def _rotate(settings: Settings, *, add_key: bool) -> tuple[int, Outcome]:
         keyring = open_keyring(settings)
         await rotation.check(connection, keyring)
         if add_key and path is not None:
-            rotation.add_key(path)
+            ring_file.add_key(path)
             keyring = open_keyring(settings)
         return keyring.keys.active, await _reseal(connection, keyring)
 

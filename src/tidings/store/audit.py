@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 
+from tidings.domain.dead_letters import FAILED_FOR_GOOD, NOT_WANTED
 from tidings.domain.reasons import Reason
 from tidings.store.database import Connection
 from tidings.store.upkeep import PARTITIONED
@@ -13,7 +14,7 @@ _PAGE = 1000
 @dataclass(frozen=True, slots=True)
 class Check:
     """promise: what must hold. query: what breaks it, as one text column of ids, names or codes, and nothing
-    of a recipient. {reasons}, {lease} and {tables} stand for the parameters that it takes."""
+    of a recipient. {reasons}, {failed}, {unwanted}, {lease} and {tables} stand for the parameters that it takes."""
 
     name: str
     promise: str
@@ -88,22 +89,63 @@ CHECKS = (
            SELECT a.delivery_id::text FROM attempts a WHERE a.reason <> ALL ({reasons}::text[])""",
     ),
     Check(
+        "dead_letter_missing",
+        "Whatever failed for good has its dead letter, unless that was kept for long enough.",
+        """SELECT d.id::text FROM deliveries d
+           WHERE d.status = ANY ({failed}::text[]) AND coalesce(d.reason, '') <> ALL ({unwanted}::text[])
+             AND NOT EXISTS (SELECT FROM dead_letters l WHERE l.delivery_id = d.id)
+             AND NOT EXISTS (SELECT FROM forgotten
+                             WHERE what = 'dead_letters' AND d.updated_at < uuid_time(before))""",
+    ),
+    Check(
+        "dead_letter_astray",
+        "Every dead letter is of a delivery that ended as it says, unless that was kept for long enough.",
+        """SELECT l.delivery_id::text FROM dead_letters l
+           JOIN deliveries d ON d.notification_id = l.notification_id AND d.id = l.delivery_id
+           WHERE d.status <> l.status OR d.reason IS DISTINCT FROM l.reason""",
+    ),
+    Check(
+        "replay_astray",
+        "A dead letter names its replays, and each of them names it.",
+        """SELECT n.id::text FROM dead_letters l CROSS JOIN unnest(l.replays) AS made (id)
+           JOIN notifications n ON n.id = made.id WHERE n.replay_of IS DISTINCT FROM l.delivery_id
+           UNION ALL
+           SELECT n.id::text FROM notifications n JOIN dead_letters l ON l.delivery_id = n.replay_of
+           WHERE n.id <> ALL (l.replays)""",
+    ),
+    Check(
         "batch_missing",
         "Every notification of a batch finds its batch.",
         """SELECT n.id::text FROM notifications n WHERE n.batch_id IS NOT NULL
              AND NOT EXISTS (SELECT FROM batches b WHERE b.id = n.batch_id)""",
     ),
     Check(
+        "batch_out_of_balance",
+        "The counts of every batch balance: each of its notifications has one status, none has ended and is queued,"
+        " and no more lines were refused than there were.",
+        """SELECT b.id::text FROM batches b LEFT JOIN (
+             SELECT n.batch_id, count(*) AS accepted, count(d.notification_id) AS counted,
+               count(*) FILTER (WHERE NOT d.pending AND q.notification_id IS NOT NULL) AS queued
+             FROM notifications n
+             LEFT JOIN (SELECT notification_id, bool_or(status = 'pending') AS pending FROM deliveries
+                        GROUP BY notification_id) d ON d.notification_id = n.id
+             LEFT JOIN (SELECT DISTINCT notification_id FROM queue) q ON q.notification_id = n.id
+             WHERE n.batch_id IS NOT NULL GROUP BY n.batch_id) c ON c.batch_id = b.id
+           WHERE c.accepted <> c.counted OR c.queued > 0 OR b.refused > b.lines""",
+    ),
+    Check(
         "idempotency_key_astray",
-        "Every idempotency key leads to its notification.",
+        "Every idempotency key leads to its notification, unless that was kept for long enough.",
         """SELECT k.notification_id::text FROM idempotency_keys k
-           WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.id = k.notification_id)""",
+           WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.id = k.notification_id)
+             AND NOT EXISTS (SELECT FROM forgotten WHERE what = 'notifications' AND k.notification_id < before)""",
     ),
     Check(
         "inbox_without_delivery",
-        "Every entry of an inbox belongs to a delivery that may have arrived.",
+        "Every entry of an inbox belongs to a delivery that may have arrived, unless that was kept for long enough.",
         """SELECT i.id::text FROM inbox i LEFT JOIN deliveries d ON d.id = i.id
-           WHERE d.id IS NULL OR d.status NOT IN ('pending', 'sent', 'delivered', 'unknown')""",
+           WHERE d.status NOT IN ('pending', 'sent', 'delivered', 'unknown') OR d.id IS NULL
+             AND NOT EXISTS (SELECT FROM forgotten WHERE what = 'notifications' AND i.id < before)""",
     ),
     Check(
         "lease_left_behind",
@@ -147,6 +189,8 @@ async def audit(
 async def _find(connection: Connection, check: Check, lease: float, samples: int) -> Finding:
     values = {
         "reasons": [str(reason) for reason in Reason],
+        "failed": [str(status) for status in FAILED_FOR_GOOD],
+        "unwanted": [str(reason) for reason in NOT_WANTED],
         "lease": lease,
         "tables": list(PARTITIONED),
     }

@@ -23,8 +23,8 @@ class ScheduleState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """request: what each run sends. next_run: None when none is left. last_problem: why the last run made no
-    notification."""
+    """request: what each run sends; None where it cannot be opened with this ring. next_run: None when none is left.
+    last_problem: why the last run made no notification."""
 
     id: UUID
     api_key_id: UUID
@@ -33,7 +33,7 @@ class Schedule:
     timezone: str
     catch_up: CatchUp
     state: ScheduleState
-    request: Mapping[str, Any] = field(repr=False)
+    request: Mapping[str, Any] | None = field(repr=False)
     next_run: datetime | None
     runs: int = 0
     last_run: datetime | None = None
@@ -51,38 +51,48 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A schedule whose run is due. app: number of its API key; revoked: the key is not valid any more; unreadable:
-    its request cannot be opened, and is empty here."""
+    """A schedule whose run is due. app: number of its API key; revoked: the key is not valid any more."""
 
     schedule: Schedule
     next_run: datetime
     app: int
     revoked: bool
-    unreadable: bool = False
 
 
 _COLUMNS = """id, api_key_id, name, cron, timezone, catch_up, state, sealed, next_run, runs, last_run,
   last_notification, last_problem"""
 
 
-async def save(connection: Connection, one: Schedule, keyring: KeyRing) -> None:
-    """Create or change; its counters stay."""
+async def create(connection: Connection, one: Schedule, keyring: KeyRing) -> None:
     await connection.execute(
-        """INSERT INTO schedules (id, api_key_id, name, cron, timezone, catch_up, state, sealed, next_run)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-           ON CONFLICT (id) DO UPDATE SET name = excluded.name, cron = excluded.cron,
-             timezone = excluded.timezone, catch_up = excluded.catch_up, state = excluded.state,
-             sealed = excluded.sealed, next_run = excluded.next_run, updated_at = now()""",
-        one.id,
+        """INSERT INTO schedules (id, name, cron, timezone, catch_up, state, sealed, next_run, api_key_id)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)""",
+        *_changeable(one, keyring),
         one.api_key_id,
+    )
+
+
+async def change(connection: Connection, one: Schedule, keyring: KeyRing) -> None:
+    """Its counters stay, and so does a request that cannot be opened."""
+    await connection.execute(
+        """UPDATE schedules SET name = $2, cron = $3, timezone = $4, catch_up = $5, state = $6,
+             sealed = coalesce($7, sealed), next_run = $8, updated_at = now() WHERE id = $1""",
+        *_changeable(one, keyring),
+    )
+
+
+def _changeable(one: Schedule, keyring: KeyRing) -> list[object]:
+    sealed = None if one.request is None else keyring.seal(orjson.dumps(one.request), one.id.bytes)
+    return [
+        one.id,
         one.name,
         one.cron,
         one.timezone,
         one.catch_up,
         one.state,
-        keyring.seal(orjson.dumps(one.request), one.id.bytes),
+        sealed,
         one.next_run,
-    )
+    ]
 
 
 async def find(
@@ -104,6 +114,19 @@ async def listed(
         f"""SELECT {_COLUMNS} FROM schedules
             WHERE state <> 'cancelled' AND id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
             ORDER BY id DESC LIMIT $2""",
+        before,
+        limit,
+    )
+    return [_schedule(row, keyring) for row in rows]
+
+
+async def kept(
+    connection: Reader, keyring: KeyRing, *, before: UUID | None, limit: int
+) -> list[Schedule]:
+    """All that there are, those that were cancelled, too; the newest first."""
+    rows = await connection.fetch(
+        f"""SELECT {_COLUMNS} FROM schedules
+            WHERE id < coalesce($1::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff') ORDER BY id DESC LIMIT $2""",
         before,
         limit,
     )
@@ -161,18 +184,14 @@ async def record(connection: Connection, ran: Ran) -> None:
 
 
 def _planned(row: Record, keyring: KeyRing) -> Planned:
-    """One that cannot be read must not keep the others from their runs."""
-    try:
-        schedule, unreadable = _schedule(row, keyring), False
-    except KeyRingError:
-        schedule, unreadable = _filled(row, {}), True
-    return Planned(schedule, row["next_run"], row["app"], row["revoked"], unreadable)
+    return Planned(_schedule(row, keyring), row["next_run"], row["app"], row["revoked"])
 
 
 def _schedule(row: Record, keyring: KeyRing) -> Schedule:
-    return _filled(row, orjson.loads(keyring.open(row["sealed"], row["id"].bytes)))
-
-
-def _filled(row: Record, request: Mapping[str, Any]) -> Schedule:
+    """One that cannot be opened must not keep the others from their runs, nor from being listed."""
     values = {name: row[name] for name in Schedule.__dataclass_fields__ if name != "request"}
+    try:
+        request = orjson.loads(keyring.open(row["sealed"], row["id"].bytes))
+    except KeyRingError:
+        request = None
     return Schedule(**{**values, "state": ScheduleState(row["state"])}, request=request)
