@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -42,12 +43,18 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
         await opened.close()
 
 
-def worker(pool: Pool, name: str, clock: Clock | None = None, **changes: float) -> Health:
+def worker(
+    pool: Pool,
+    name: str,
+    clock: Clock | None = None,
+    registry: CollectorRegistry | None = None,
+    **changes: float,
+) -> Health:
     return Health(
         pool,
         {"main": BreakerPolicy(**{"slow_after": 3, **changes})},  # type: ignore[arg-type]  # by name
         worker=name,
-        metrics=Metrics(CollectorRegistry()),
+        metrics=Metrics(registry or CollectorRegistry()),
         clock=clock or Clock(),
         uniform=lambda: 0.5,
         freed=lambda: None,
@@ -191,7 +198,7 @@ async def test_a_change_is_heard_and_a_reset_recorded(pool: Pool, dsn: str) -> N
     assert not second.may_call("main")
     heard.clear()
     async with pool.acquire() as connection:
-        await account_health.reset(connection, "main")
+        await account_health.reset(connection, "main", "a person")
     await asyncio.wait_for(heard.wait(), 10)
     await second.tick()
     assert second.may_call("main")
@@ -219,3 +226,34 @@ async def test_what_was_counted_outlives_a_restart_of_the_database() -> None:
             await pool.close()
         finally:
             await asyncio.to_thread(server.stop)
+
+
+async def test_an_error_of_another_kind_is_shown_and_not_the_end(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, failing, report = CollectorRegistry(), True, account_health.report
+    health = worker(pool, "a", registry=registry)
+
+    async def broken(*rest: Any) -> account_health.Told:
+        if failing:
+            raise KeyError("as a row of a later version might cause")
+        return await report(*rest)
+
+    monkeypatch.setattr(account_health, "report", broken)
+    fail(health, 10)
+    running = asyncio.create_task(health.run())
+    try:
+        async with asyncio.timeout(20):
+            await shown(registry, 1.0)
+            failing = False
+            await shown(registry, 0.0)
+            while health.may_call("main"):
+                await asyncio.sleep(0.01)
+    finally:
+        running.cancel()
+    assert await state(pool) is State.OPEN, "what could not be told is told later"
+
+
+async def shown(registry: CollectorRegistry, value: float) -> None:
+    while registry.get_sample_value("tidings_health_failing") != value:
+        await asyncio.sleep(0.01)

@@ -21,6 +21,7 @@ from tidings.domain.lanes import Lane, lane_number
 from tidings.domain.limits import SECOND, Limit, Rate, Scope
 from tidings.domain.priorities import Priority
 from tidings.store import api_keys
+from tidings.store.categories import CategoryCache
 from tidings.store.database import Pool, open_pool
 from tidings.store.keyring import KeyRing, Keys
 
@@ -50,7 +51,7 @@ def opened(name: str = "main") -> OpenAccount:
 
 def made(pool: Pool, *limits: Limit, accounts: int = 1) -> Limits:
     serving = [opened(str(number)) for number in range(accounts)]
-    return Limits(pool, KeyRing(Keys.generate()), limits, serving, time.monotonic)
+    return Limits(pool, KeyRing(Keys.generate()), limits, serving, time.monotonic, CategoryCache())
 
 
 def held(address: str = "a", user: str | None = None, app: int = 1, *, waited: float = 0) -> Held:
@@ -142,7 +143,12 @@ async def test_a_permit_that_was_not_used_is_put_back_with_the_next(pool: Pool) 
 async def test_what_waits_for_its_turn_beyond_its_permit_is_not_sent(pool: Pool) -> None:
     now = 0.0
     limits = Limits(
-        pool, KeyRing(Keys.generate()), [Limit("x", RATE, Scope.GLOBAL)], [], lambda: now
+        pool,
+        KeyRing(Keys.generate()),
+        [Limit("x", RATE, Scope.GLOBAL)],
+        [],
+        lambda: now,
+        CategoryCache(),
     )
     provider = Told()
     told = Heard(provider)
@@ -164,7 +170,7 @@ async def test_what_waits_for_its_turn_beyond_its_permit_is_not_sent(pool: Pool)
 
 def test_a_gate_is_shut_until_its_time_and_then_opens_as_far_as_passed() -> None:
     now = 100.0
-    gates = Gates(lambda: now)
+    gates = Gates[Lane](lambda: now)
     assert (gates.opens_in(LANE), gates.most(LANE, 256)) == (0, 256)
     gates.learn(Counter({LANE: 10, OTHER: 3}), {LANE: 101.5})
     assert gates.opens_in(LANE) == 1.5
@@ -180,7 +186,7 @@ def test_a_gate_is_shut_until_its_time_and_then_opens_as_far_as_passed() -> None
 
 
 def test_a_gate_that_nothing_is_refused_at_goes() -> None:
-    gates = Gates(lambda: 100.0)
+    gates = Gates[Lane](lambda: 100.0)
     gates.learn(Counter(), {LANE: 1.0})
     for _ in range(12):
         gates.learn(Counter({LANE: gates.most(LANE, 100_000)}), {})
@@ -189,7 +195,7 @@ def test_a_gate_that_nothing_is_refused_at_goes() -> None:
 
 def test_fewer_are_claimed_at_once_while_some_come_too_late() -> None:
     now = 100.0
-    gates = Gates(lambda: now)
+    gates = Gates[Lane](lambda: now)
     gates.learn(Counter({LANE: 200}), {})
     gates.late(LANE)
     fewer = gates.most(LANE, 256)
@@ -213,7 +219,7 @@ def test_no_more_waits_for_a_turn_than_will_have_it_before_permits_run_out() -> 
     assert places.room().critical == 10, "none beyond those who are served at once"
     for _ in range(1000):
         places.hold()
-        places.let_go()
+        places.let_go(called=True)
     now = 1.0
     assert places.room().critical == 10 + int(1000 * patience / 2)
 

@@ -61,8 +61,12 @@ async def test_who_gives_up_waiting_takes_no_place_along() -> None:
     places.end_turn()  # the place is the first one's now, who has not run yet
     first.cancel()
     await asyncio.wait_for(second, 5)
+    assert first.cancelled()
+    third = asyncio.create_task(places.take_turn(urgent=False))
+    await asyncio.sleep(0)
+    assert not third.done(), "the only place is the second one's"
     places.end_turn()
-    await asyncio.wait_for(places.take_turn(urgent=False), 5)
+    await asyncio.wait_for(third, 5)
 
 
 async def test_a_slow_account_is_not_worth_many_claims_and_a_fast_one_is() -> None:
@@ -75,8 +79,19 @@ async def test_a_slow_account_is_not_worth_many_claims_and_a_fast_one_is() -> No
     for _ in range(10):
         clock.now += 0.05
         for _ in range(100):
-            places.let_go()
+            places.let_go(called=True)
             places.hold()
     assert places.room().critical > 300, "it finishes 2,000 a second"
     clock.now += 10
     assert places.room() == Room(0, 0), "and then nothing for ten seconds"
+
+
+async def test_what_is_given_back_without_a_call_makes_no_account_look_fast() -> None:
+    clock = Clock()
+    places = Places(20, clock)
+    for _ in range(10):
+        clock.now += 0.05
+        for _ in range(100):
+            places.hold()
+            places.let_go(called=False)
+        assert places.room() == Room(ordinary=34, critical=36)

@@ -65,6 +65,22 @@ async def test_what_falls_due_in_a_paused_batch_is_laid_aside_until_it_is_resume
     assert batch["notifications"]["delivered"] == 20
 
 
+async def test_workers_hear_of_a_batch_that_goes_on(dsn: str, tmp_path: Path) -> None:
+    """They look by themselves once a minute only."""
+    async with (
+        Sink.run() as sink,
+        System.run(dsn, tmp_path, accounts=HOOKS, worker={"poll": 60}, **ALLOWED) as system,
+    ):
+        await system.template({"webhook": {}})
+        sink.status = 400
+        batch_id = await send(system, sink, 3)
+        await until(system, batch_id, lambda one: one["notifications"]["failed"] == 3)
+        sink.status = 200
+        await act(system, batch_id, "retry")
+        await until(system, batch_id, lambda one: one["notifications"]["delivered"] == 3)
+    assert sink.seen.total() == 6
+
+
 async def test_failed_deliveries_that_are_retried_have_all_their_tries_again(
     dsn: str, tmp_path: Path
 ) -> None:

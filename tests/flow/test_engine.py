@@ -19,6 +19,7 @@ from tests.support.system import System
 from tidings.delivery import pump, starting
 from tidings.delivery.claiming import Claimer
 from tidings.delivery.preparing import prepare
+from tidings.delivery.verdicts import Verdicts
 from tidings.store import deliveries, settlements
 
 pytestmark = pytest.mark.anyio
@@ -203,6 +204,53 @@ async def test_an_error_with_one_delivery_is_its_own(
     errors = [line for line in logs if line["event"] == "delivery.internal_error"]
     assert errors
     assert secret not in str(logs)
+
+
+async def test_what_was_being_sent_when_a_newer_took_its_place_is_not_tried_again(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with (
+        Sink.run() as sink,
+        System.run(dsn, tmp_path, accounts=hooks(), **ALLOWED) as system,
+    ):
+        await system.template({"webhook": {}})
+        sink.delay, sink.status = 1, 503
+        recipient = {"user_id": "u", "webhook_url": sink.url}
+        channels: dict[str, Any] = {"channel_preferences": ["webhook"], "collapse_key": "score"}
+        older = await system.send(recipient, **channels)
+        await sink.times(1)
+        newer = await system.send(recipient, **channels)
+        (delivery,) = (await system.settled(older))["deliveries"]
+        sink.delay, sink.status = 0, 200
+        assert (await system.settled(newer))["status"] == "delivered"
+    assert (delivery["status"], delivery["reason"]) == ("cancelled", "collapsed")
+    assert delivery["attempts"] == 1
+
+
+async def test_an_error_upon_an_error_holds_nothing(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What should postpone a delivery after an error fails too: a worker of one place goes on to the next."""
+
+    def failing(work: Any, *rest: Any, **more: Any) -> Any:
+        if work.user_id == "poison":
+            raise RuntimeError
+        return prepare(work, *rest, **more)
+
+    def failing_again(*_: Any) -> Any:
+        raise OverflowError
+
+    monkeypatch.setattr(starting, "prepare", failing)
+    monkeypatch.setattr(Verdicts, "postponed", failing_again)
+    async with System.run(dsn, tmp_path, worker={"concurrency": 1}) as system:
+        await system.template(FEED)
+        items = [{"template_id": "note", "recipient": {"user_id": u}} for u in ("u", "poison", "v")]
+        answer = await system.call("POST", "/notifications/bulk", {"notifications": items})
+        first, poisoned, last = (one["notification_id"] for one in answer.body["results"])
+        assert (await system.settled(first))["status"] == "delivered"
+        assert (await system.settled(last))["status"] == "delivered"
+        (delivery,) = (await system.until(poisoned, lambda one: one["reason"]))["deliveries"]
+    assert (delivery["status"], delivery["reason"]) == ("pending", "internal_error")
 
 
 async def test_a_row_that_cannot_be_written_does_not_lose_the_others(

@@ -149,3 +149,40 @@ async def test_the_api_shows_the_limits_and_their_use(dsn: str, tmp_path: Path) 
     assert (use["subject"], use["used"]) == ("test admin", 2)
     assert datetime.fromisoformat(use["next_at"]) > datetime.now(UTC) + timedelta(minutes=50)
     assert people["uses"] == [], "whoever they are"
+
+
+async def test_what_is_over_an_account_s_rate_goes_to_the_next_one(
+    dsn: str, tmp_path: Path, connection: Database
+) -> None:
+    """As much as it takes, and the rest at once over the other."""
+    box = {"provider": "outbox", "channels": ["email"]}
+    accounts = {"small": {**box, "rate": "5/h", "order": 1}, "large": {**box, "order": 2}}
+    async with System.run(dsn, tmp_path, accounts=accounts) as system:
+        await system.template({"email": {"subject": "s", "text": "t"}})
+        recipient = {"email": "ada@example.com"}
+        for one in await send_many(system, 60, recipient=recipient):
+            await system.settled(one)
+        late = await system.send(recipient)
+        await system.settled(late)
+        [delivery] = (await system.status(late))["deliveries"]
+        assert delivery["account"] == "large"
+        assert [one["choice"] for one in delivery["events"] if one["type"] == "attempted"] == [
+            "after_limited"
+        ]
+    rows = await connection.fetch("SELECT account, choice, count(*) FROM attempts GROUP BY 1, 2")
+    assert {tuple(row) for row in rows} == {("small", "first", 5), ("large", "after_limited", 56)}
+
+
+async def test_an_account_that_alone_fits_is_waited_for_at_its_limit(
+    dsn: str, tmp_path: Path
+) -> None:
+    box = {"provider": "outbox", "channels": ["email"]}
+    accounts = {
+        "small": {**box, "rate": "1/h"},
+        "other": {**box, "order": 1, "categories": ["else"]},
+    }
+    async with System.run(dsn, tmp_path, accounts=accounts) as system:
+        await system.template({"email": {"subject": "s", "text": "t"}})
+        sent = [await system.send({"email": "ada@example.com"}) for _ in range(2)]
+        await system.settled(sent[0])
+        await system.until(sent[1], because("rate_limited"))

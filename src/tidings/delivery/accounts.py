@@ -1,16 +1,18 @@
 """The accounts in use, and which of them takes a message."""
 
 import random
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from tidings.delivery.health import Health
+from tidings.delivery.overflowing import Overflow
 from tidings.delivery.places import Places
 from tidings.domain.channels import Channel
 from tidings.domain.fairness import Room
 from tidings.domain.provider import Account, Manifest, Provider
-from tidings.domain.routing import Choice, Facts, route
+from tidings.domain.routing import Choice, Facts, fits, route
 
 _SHARE = 2, 3  # of a worker's places that an account without a limit of its own can fill
 
@@ -45,12 +47,14 @@ class OpenAccount:
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """opened: None when no account can take it now; fits: whether any could, at another time; busy: whether it
-    only has too much to do."""
+    only has too much to do; suited: which could; rate: calls per second that these ended of late."""
 
     opened: OpenAccount | None
     choice: Choice | None
     fits: bool
     busy: bool = False
+    suited: tuple[str, ...] = ()
+    rate: float = 0.0
 
 
 class Closable(Protocol):
@@ -64,9 +68,11 @@ class Accounts:
         clients: Sequence[Closable] = (),
         health: Health | None = None,
         watched: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """clients: what the providers share, closed after them. watched: accounts whose health is."""
         self.opened = opened
+        self.overflow = Overflow(clock)
         self._clients = clients
         self._health = health
         self._watched = frozenset(watched)
@@ -91,13 +97,46 @@ class Accounts:
             pinned=pinned,
             avoid=avoid,
             blocked=self._blocked,
+            limited=self.overflow.is_limited,
             busy=lambda name: self._by_name[name].places.is_full(urgent=urgent),
             uniform=random.random(),  # noqa: S311 - spreads load, keeps no secret
         )
         opened = self._by_name[routed.account.name] if routed.account else None
-        if opened is not None and opened.places.is_overfull():
-            return Chosen(None, None, fits=True, busy=True)
-        return Chosen(opened, routed.choice, routed.fits)
+        if opened is not None and not opened.places.is_full(urgent=urgent):
+            return Chosen(opened, routed.choice, routed.fits)
+        suited = self._suited(channel, facts, pinned)
+        # What was claimed for a channel has room in its accounts. Only where not all of them fit can it be far more
+        # than these have room for, and must not fill the worker.
+        all_fit = len(suited) == len(self._by_channel.get(channel, ()))
+        if opened is not None and all_fit and not opened.places.is_overfull():
+            return Chosen(opened, routed.choice, routed.fits)
+        rate = sum(self._by_name[name].places.rate for name in suited)
+        return Chosen(None, None, routed.fits, opened is not None, suited, rate)
+
+    def is_other(
+        self,
+        channel: Channel,
+        facts: Facts,
+        *,
+        pinned: str | None,
+        avoid: Collection[str],
+        than: str,
+    ) -> bool:
+        """Whether another account could send it now."""
+        return pinned is None and any(
+            one.name != than
+            and one.name not in avoid
+            and fits(one, facts)
+            and not self._blocked(one.name)
+            and not self.overflow.is_limited(one.name)
+            for one in self._by_channel.get(channel, ())
+        )
+
+    def _suited(self, channel: Channel, facts: Facts, pinned: str | None) -> tuple[str, ...]:
+        accounts = self._by_channel.get(channel, ())
+        if pinned is not None:
+            return tuple(one.name for one in accounts if one.name == pinned)
+        return tuple(one.name for one in accounts if fits(one, facts))
 
     def watch(self, name: str) -> Health | None:
         """Who is to be asked before a call to this account, and told of it."""

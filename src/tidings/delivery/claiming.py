@@ -39,7 +39,7 @@ class Claimer:
         weights: Weights,
         lease: float,
         new_lease: Callable[[], UUID],
-        gates: Gates,
+        gates: Gates[Lane],
         clock: Callable[[], float],
     ) -> None:
         self._pool = pool

@@ -5,10 +5,11 @@ write each entry twice, again and again. And no more is claimed at once than can
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from tidings.domain.lanes import Lane
+Key = TypeVar("Key", bound=Hashable)
 
 _WIDE = 1024  # a gate that lets so many pass at once holds up nothing
 _USUAL = 256
@@ -29,14 +30,14 @@ class _Gate:
     lowered_at: float = float("-inf")
 
 
-class Gates:
-    """clock: monotonic seconds."""
+class Gates(Generic[Key]):
+    """Of lanes, or of whatever else a limit holds shut. clock: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._gates: dict[Lane, _Gate] = {}
+        self._gates: dict[Key, _Gate] = {}
 
-    def learn(self, passed: Counter[Lane], shut: Mapping[Lane, float]) -> None:
+    def learn(self, passed: Counter[Key], shut: Mapping[Key, float]) -> None:
         """After a batch. passed: how many were let through, by lane; shut: lanes of which some were refused, and
         until when they all would be."""
         for lane in shut:
@@ -56,19 +57,19 @@ class Gates:
             if min(gate.most, gate.in_time) >= _WIDE and lane not in shut:
                 del self._gates[lane]
 
-    def late(self, lane: Lane) -> None:
+    def late(self, lane: Key) -> None:
         """One of it came too late for its permit: claim fewer at once."""
         gate = self._gates.setdefault(lane, _Gate())
         if self._clock() - gate.lowered_at > _BETWEEN:
             gate.lowered_at = self._clock()
             gate.in_time = max(_FEWEST, min(gate.in_time, gate.last) // 2)
 
-    def opens_in(self, lane: Lane) -> float:
+    def opens_in(self, lane: Key) -> float:
         """Seconds; 0 when it is open."""
         gate = self._gates.get(lane)
         return max(0.0, gate.opens_at - self._clock()) if gate else 0.0
 
-    def most(self, lane: Lane, places: int) -> int:
+    def most(self, lane: Key, places: int) -> int:
         """How many of the places offered to it are worth to be filled."""
         gate = self._gates.get(lane)
         return min(gate.most, gate.in_time, places) if gate else places

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -236,12 +237,22 @@ class Health:
         self._soon.set()
 
     async def run(self) -> None:
-        """Report and listen until cancelled; goes on when the database is away."""
+        """Report and listen until cancelled; goes on when the database is away, and after any other error, which is
+        logged and shown as a metric."""
         while True:
             try:
                 await self.tick()
+                self._metrics.health_failing.set(0)
             except UNAVAILABLE as error:
                 log.warning("database.unavailable", doing="health", error=type(error).__name__)
+                await asyncio.sleep(_TICK)
+            except Exception as error:  # noqa: BLE001 - sending goes on with what is known, and this is seen
+                self._metrics.health_failing.set(1)
+                log.error(  # noqa: TRY400 - frames only, as everywhere
+                    "health.failed",
+                    error=type(error).__name__,
+                    frames="".join(traceback.format_tb(error.__traceback__)),
+                )
                 await asyncio.sleep(_TICK)
             await self._wait()
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from tidings.delivery.accounts import OpenAccount
 from tidings.delivery.settling import Held
@@ -21,8 +22,10 @@ from tidings.domain.limits import (
     holds_for,
     key_of,
 )
+from tidings.domain.priorities import Priority
 from tidings.domain.provider import Account
 from tidings.store import limits as store
+from tidings.store.categories import CategoryCache
 from tidings.store.database import Pool, borrow
 from tidings.store.keyring import KeyRing
 from tidings.store.limits import Taken, Unused
@@ -50,12 +53,14 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """until: on the database's clock; at: the same on the worker's. lane: so do all of its lane."""
+    """until: on the database's clock; at: the same on the worker's. lane: so do all of its lane. elsewhere: over
+    another account it need not."""
 
     until: datetime
     at: float
     lane: bool
     limit: str
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ Grant = Permit | Wait | Skip | None
 
 
 class Limits:
-    """applies: whether there are any limits at all. clock: monotonic seconds, by which permits run out; the same in
+    """categories: whose caps are limits, too. clock: monotonic seconds, by which permits run out; the same in
     all that a permit passes through."""
 
     def __init__(
@@ -88,8 +93,8 @@ class Limits:
         limits: Sequence[Limit],
         accounts: Iterable[OpenAccount],
         clock: Callable[[], float],
+        categories: CategoryCache,
     ) -> None:
-        self.applies = bool(limits)
         self.clock = clock
         self._pool = pool
         self._keyring = keyring
@@ -99,15 +104,26 @@ class Limits:
         self._names_matter = any(one.api_key is not None for one in limits)
         self._names: dict[int, str] = {}
         self._unused: list[Unused] = []
+        self._categories = categories
 
-    async def take(self, wanted: Sequence[tuple[Held, str]]) -> list[Grant]:
+    @property
+    def applies(self) -> bool:
+        """Whether there are any limits at all."""
+        return bool(self._limits) or self._categories.capped
+
+    async def take(
+        self, wanted: Sequence[tuple[Held, str]], elsewhere: Collection[UUID] = ()
+    ) -> list[Grant]:
         """What becomes of each, in their order; those for which no limit holds cost nothing. wanted: a delivery, and
-        the account that is to send it."""
+        the account that is to send it. elsewhere: deliveries that another one could send."""
         if not self.applies:
             return [None] * len(wanted)
         if self._names_matter:
             await self._learn_names({held.claim.lane.app for held, _ in wanted})
-        asks = [self._ask(held, account) for held, account in wanted]
+        asks = [
+            self._ask(held, account, elsewhere=held.claim.delivery_id in elsewhere)
+            for held, account in wanted
+        ]
         limited = [ask for ask in asks if ask.demands]
         if not limited:
             return [None] * len(wanted)
@@ -142,14 +158,25 @@ class Limits:
             async with borrow(self._pool) as connection:
                 self._names |= await store.key_names(connection, unknown)
 
-    def _ask(self, held: Held, account: str) -> Ask:
+    def _ask(self, held: Held, account: str, *, elsewhere: bool) -> Ask:
         facts = self._facts(held, account)
         demands = [
             Demand(limit, key, self._is_laned(limit, held.work.channel))
             for limit in self._limits
             if holds_for(limit, facts) and (key := key_of(limit, facts)) is not None
         ]
-        return Ask(demands, waited=held.claim.due_at > held.tries_from + _WAITED)
+        if (cap := self._cap(held)) is not None:
+            subject = self._recipient(held.work.channel, held.work.address)
+            demands.append(Demand(cap, f"{cap.name}:{subject}"))
+        waited = held.claim.round_at is not None or held.claim.due_at > held.tries_from + _WAITED
+        return Ask(demands, waited=waited, elsewhere=elsewhere)
+
+    def _cap(self, held: Held) -> Limit | None:
+        """A notification counts once, when it is first tried; what is critical is not counted."""
+        if held.claim.attempts or held.claim.priority is Priority.CRITICAL:
+            return None
+        category = self._categories.known.get(held.work.category)
+        return category.limit if category else None
 
     def _facts(self, held: Held, account: str) -> Facts:
         work, app = held.work, held.claim.lane.app
@@ -192,4 +219,5 @@ class Limits:
             at=taken.read_at + (verdict.until - taken.now) / SECOND,
             lane=verdict.lane,
             limit=verdict.limit,
+            elsewhere=verdict.elsewhere,
         )

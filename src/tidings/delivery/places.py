@@ -14,7 +14,7 @@ class Places:
     """Some are kept for what is critical. ahead: beside the calls under way as many deliveries may wait for
     their turn as were finished in the last moment, so that a fast account never starves and a slow one
     never fills the worker. patience: seconds after which what waits for its turn has waited in vain, because its
-    permit of a rate limit has run out; None for no such limit.
+    permit of a rate limit has run out; None for no such limit. rate: calls per second that ended of late.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Places:
         self._ordinary: deque[asyncio.Future[None]] = deque()
         self._held = 0
         self._finished = 0
+        self.rate = 0.0
         self._since = clock()
         self._ahead = self._least_ahead
 
@@ -54,16 +55,17 @@ class Places:
         """A delivery was claimed for this account."""
         self._held += 1
 
-    def let_go(self) -> None:
-        """It is done with."""
+    def let_go(self, *, called: bool) -> None:
+        """It is done with. called: a call was made for it; what is given back says nothing of the account's speed."""
         self._held -= 1
-        self._finished += 1
+        self._finished += called
 
     def _look_back(self) -> None:
         elapsed = self._clock() - self._since
         if elapsed < _LOOK_BACK:
             return
-        self._ahead = max(self._least_ahead, int(self._finished * self._look_ahead / elapsed))
+        self.rate = self._finished / elapsed
+        self._ahead = max(self._least_ahead, int(self.rate * self._look_ahead))
         self._finished = 0
         self._since += elapsed
 

@@ -2,18 +2,22 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 import structlog
 
+from tidings.delivery.linking import NO_URLS, Urls
 from tidings.domain import ids
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
-from tidings.domain.messages import Message
+from tidings.domain.messages import Content, EmailContent, Message
 from tidings.domain.reasons import Reason
 from tidings.domain.retry import Settle
+from tidings.domain.senders import Senders, sender_for, senders_of
 from tidings.domain.templates import TemplateVersion
-from tidings.rendering.compiled import Render, compile_content
+from tidings.rendering.compiled import Render, compile_edition
 from tidings.rendering.context import context_of
 from tidings.rendering.engine import RenderingError, TemplateSourceError
 from tidings.store import templates
@@ -24,13 +28,15 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 Compiled = Mapping[Channel, Render]
 
+_NOTHING: tuple[Compiled, Senders] = MappingProxyType({}), MappingProxyType({})
+
 
 class CompiledTemplates:
     """Template versions, compiled once per process; they never change, so nothing invalidates them."""
 
     def __init__(self, limit: int = 2_000) -> None:
         self._limit = limit
-        self._known: OrderedDict[tuple[str, int], Compiled] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int], tuple[Compiled, Senders]] = OrderedDict()
 
     async def load(self, connection: Connection, wanted: Iterable[tuple[str, int]]) -> None:
         """Make these known, with one query for all that are not; the longest unused give way."""
@@ -39,22 +45,27 @@ class CompiledTemplates:
             self._known.move_to_end(key)
         if missing := needed - self._known.keys():
             for key, version in (await templates.versions(connection, missing)).items():
-                self._known[key] = _compile(version)
+                self._known[key] = _compile(version), senders_of(version)
         while len(self._known) > max(self._limit, len(needed)):
             self._known.popitem(last=False)
 
     def of(self, template_id: str, version: int) -> Compiled:
         """Empty for a version that is gone or does not compile any more."""
-        return self._known.get((template_id, version), {})
+        return self._known.get((template_id, version), _NOTHING)[0]
+
+    def signed(self, work: Work) -> Work:
+        """With the sender that the template names."""
+        _, senders = self._known.get((work.template_id, work.template_version), _NOTHING)
+        if not senders or work.channel is not Channel.EMAIL or work.unreadable:
+            return work
+        return replace(work, sender=sender_for(senders, work.payload["recipient"].get("locale")))
 
 
 def _compile(version: TemplateVersion) -> Compiled:
     """A version that compiled when it was saved may not with another release of the engine: that fails
     its deliveries, and must not stop the worker."""
     try:
-        return compile_content(
-            version.template_id, version.content, version.locales, version.locale
-        )
+        return compile_edition(version.template_id, version)
     except TemplateSourceError as error:
         log.error(  # noqa: TRY400 - the traceback would add nothing
             "template.broken",
@@ -66,8 +77,16 @@ def _compile(version: TemplateVersion) -> Compiled:
         return {}
 
 
-def prepare(work: Work, compiled: Compiled, *, attempt: int, now: datetime) -> Message | Settle:
-    """Re-check what may have changed since acceptance, then render."""
+def prepare(
+    work: Work,
+    compiled: Compiled,
+    *,
+    attempt: int,
+    now: datetime,
+    urls: Urls = NO_URLS,
+    sender: str | None = None,
+) -> Message | Settle:
+    """Re-check what may have changed since acceptance, then render. sender: of an email; None for the account's own."""
     if work.expires_at is not None and work.expires_at <= now:
         return Settle(DeliveryStatus.EXPIRED, Reason.EXPIRED)
     render = compiled.get(work.channel)
@@ -75,7 +94,7 @@ def prepare(work: Work, compiled: Compiled, *, attempt: int, now: datetime) -> M
         detail = "this version of the template does not compile"
         return Settle(DeliveryStatus.FAILED, Reason.RENDERING_FAILED, detail)
     try:
-        content = render(context_of(work.payload["data"], work.payload["recipient"]))
+        content = render(context_of(work.payload["data"], work.payload["recipient"], urls.names))
     except RenderingError as error:
         return Settle(DeliveryStatus.FAILED, error.reason, error.detail)
     return Message(
@@ -83,10 +102,16 @@ def prepare(work: Work, compiled: Compiled, *, attempt: int, now: datetime) -> M
         notification_id=work.notification_id,
         channel=work.channel,
         address=work.address,
-        content=content,
+        content=urls.on(_from(content, sender)),
         accepted_at=ids.time_of(work.notification_id),
         category=work.category,
         attempt=attempt,
         user_id=work.user_id,
         metadata=work.payload["metadata"],
     )
+
+
+def _from(content: Content, sender: str | None) -> Content:
+    if sender is None or not isinstance(content, EmailContent):
+        return content
+    return replace(content, sender=sender)

@@ -16,15 +16,19 @@ import structlog
 from tidings.delivery.accounts import Accounts, OpenAccount
 from tidings.delivery.calling import Caller, Ready
 from tidings.delivery.claiming import Claimer
+from tidings.delivery.expiring import Expirer
 from tidings.delivery.gates import Gates
 from tidings.delivery.ledger import Ledger
 from tidings.delivery.limiting import Limits
+from tidings.delivery.linking import Links
 from tidings.delivery.preparing import CompiledTemplates
 from tidings.delivery.settling import Held, Settlement, Try
 from tidings.delivery.starting import Starter
 from tidings.delivery.verdicts import Verdicts
+from tidings.delivery.wishes import Wishes
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.fairness import Weights
+from tidings.domain.lanes import Lane
 from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
 from tidings.domain.retry import Retry, RetryPolicies, Settle
@@ -39,13 +43,14 @@ from tidings.store.keyring import KeyRing
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _BETWEEN_CLAIMS = 0.006  # seconds
-_SHORT_TURN = 64  # deliveries; preparing more at once would keep what is urgent waiting
+# Deliveries; preparing more at once would keep what is urgent waiting. A reserve is not woken for it.
+_SHORT_TURN, _SHORT_TURN_OF_RESERVE = 16, 64
 _PAUSE = 0.5  # seconds between tries while the database is away
 
 
 class Pump:
     """checkpoint: called with the name of each point at which a crash would be most telling; tests kill
-    the process there."""
+    the process there. reserve: another worker sees to what is urgent."""
 
     def __init__(
         self,
@@ -58,12 +63,16 @@ class Pump:
         policies: RetryPolicies,
         weights: Weights,
         limits: Limits,
+        wishes: Wishes,
+        links: Links,
         settings: WorkerSettings,
         metrics: Metrics,
         new_lease: Callable[[], UUID],
         checkpoint: Callable[[str], None],
+        reserve: bool = False,
     ) -> None:
         self._pool = pool
+        self._short_turn = _SHORT_TURN_OF_RESERVE if reserve else _SHORT_TURN
         self._settings = settings
         self._checkpoint = checkpoint
         self._claimed_at = 0.0
@@ -77,7 +86,7 @@ class Pump:
         self._stuck = False  # there was no place at all
         self._full = False  # there was none for what is not critical
         self._limits = limits
-        self._gates = Gates(limits.clock)
+        self._gates = Gates[Lane](limits.clock)
         self._verdicts = Verdicts(accounts, policies)
         self._claimer = Claimer(
             pool,
@@ -101,14 +110,23 @@ class Pump:
             templates=templates,
             batches=batches,
             verdicts=self._verdicts,
+            wishes=wishes,
             metrics=metrics,
             limits=limits,
             gates=self._gates,
+            links=links,
             lease=settings.lease,
             conclude=self._ledger.add,
             hold=self._hold,
             drop=self._drop,
             now=_now,
+        )
+        self._expirer = Expirer(
+            pool,
+            self._starter,
+            new_lease=new_lease,
+            lease=settings.lease,
+            most=settings.claim_batch,
         )
 
     def wake(self, _payload: str = "") -> None:
@@ -119,6 +137,7 @@ class Pump:
     def stop(self) -> None:
         """Claim no more; run() then finishes what is under way and returns."""
         self._stopping = True
+        self._expirer.stop()
         self._wake.set()
         self._urgent.set()
 
@@ -128,8 +147,10 @@ class Pump:
             settling = loops.create_task(self._ledger.run())
             heartbeat = loops.create_task(self._heartbeat_loop())
             urgent = loops.create_task(self._urgent_loop())
+            expiring = loops.create_task(self._expirer.run())
             await self._claim_loop()
             await urgent
+            await expiring
             await self._caller.drain(self._settings.shutdown_grace)
             self._ledger.close()
             await settling
@@ -186,7 +207,7 @@ class Pump:
         query is not worth it count as none, so that batches stay large."""
         limit = min(self._settings.concurrency, self._settings.claim_batch)
         if self._claimer.expects_urgent:
-            limit = min(limit, _SHORT_TURN)
+            limit = min(limit, self._short_turn)
         worthwhile = max(1, limit // 8)
         free = self._free()
         kept = max(1, self._settings.concurrency // 10) if self._settings.concurrency > 1 else 0
@@ -238,10 +259,10 @@ class Pump:
         if opened is not None:
             opened.places.hold()
 
-    def _drop(self, held: Held) -> None:
+    def _drop(self, held: Held, *, called: bool = False) -> None:
         opened = self._held.pop(held.claim.hold, None)
         if opened is not None:
-            opened.places.let_go()
+            opened.places.let_go(called=called)
 
     async def _heartbeat_loop(self) -> None:
         while True:
@@ -278,7 +299,7 @@ class Pump:
 
     def _settled(self, batch: Sequence[Settlement], ours: Sequence[Settlement]) -> None:
         for one in batch:
-            self._drop(one.held)
+            self._drop(one.held, called=one.tried is not None)
         due_earlier = any(
             isinstance(one.decision, Retry) or one.held.work.routing == "fallback" for one in ours
         )

@@ -9,7 +9,8 @@ from tidings.store.deliveries import Work
 
 def facts_of(work: Work) -> Facts:
     """Cheap enough to be asked for each delivery: numbers are only read where there are any."""
-    return Facts(category=work.category, country=country_of(work))
+    sender_domain = work.sender.domain if work.sender else None
+    return Facts(category=work.category, country=country_of(work), sender_domain=sender_domain)
 
 
 def country_of(work: Work) -> str | None:

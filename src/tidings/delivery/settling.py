@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from tidings.domain.channels import Channel
 from tidings.domain.deliveries import FALLS_BACK, DeliveryStatus
+from tidings.domain.explanations import Mark
 from tidings.domain.lanes import Lane, lane_number
 from tidings.domain.outcomes import Accepted, Outcome, Permanent, Unknown
 from tidings.domain.priorities import Priority
@@ -15,7 +17,7 @@ from tidings.domain.retry import Decision, Retry, Settle
 from tidings.domain.routing import Choice
 from tidings.queue import postgres as queue
 from tidings.queue.postgres import Claimed
-from tidings.store import deliveries, people, settlements
+from tidings.store import deliveries, devices, settlements, suppressions
 from tidings.store.database import Connection, Pool, borrow
 from tidings.store.deliveries import Work
 from tidings.store.keyring import KeyRing
@@ -52,12 +54,13 @@ class Try:
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """What is to be written: the decision, and the attempt it follows from, if a call was made. avoid: accounts
-    that the next attempt does without."""
+    that the next attempt does without. mark: what is to be remembered of a decision without an attempt."""
 
     held: Held
     decision: Decision
     tried: Try | None = None
     avoid: tuple[str, ...] = ()
+    mark: Mark | None = None
 
     @property
     def suppresses(self) -> bool:
@@ -81,7 +84,7 @@ async def settle(
     follows = any(one.suppresses or one.moves_fallback for one in batch)
     async with borrow(pool) as connection, _together(connection, follows):
         checkpoint("settling")
-        mine = await settlements.settle(connection, [_row(one) for one in batch], now)
+        mine = await settlements.settle(connection, [_row(one, now) for one in batch], now)
         ours = [one for one in batch if one.held.claim.hold in mine]
         if follows:
             await _suppress(connection, [one for one in ours if one.suppresses], keyring)
@@ -99,7 +102,7 @@ async def _together(connection: Connection, follows: bool) -> AsyncIterator[None
         yield
 
 
-def _row(one: Settlement) -> SettlementRow:
+def _row(one: Settlement, now: datetime) -> SettlementRow:
     decision, tried = one.decision, one.tried
     outcome = tried.outcome if tried else None
     return SettlementRow(
@@ -120,7 +123,18 @@ def _row(one: Settlement) -> SettlementRow:
         if isinstance(outcome, Accepted)
         else None,
         attempt=_attempt(tried) if tried else None,
+        round_at=decision.at if isinstance(decision, Retry) and decision.anew else None,
+        decided=_decided(one, now),
     )
+
+
+def _decided(one: Settlement, now: datetime) -> str | None:
+    """What is remembered of a decision that no attempt tells of."""
+    if one.mark is not None:
+        return str(one.mark)
+    if one.tried is None and isinstance(one.decision, Retry):
+        return str(Mark(one.decision.reason, now, one.decision.at))
+    return None
 
 
 def _pinned(one: Settlement) -> str | None:
@@ -154,7 +168,10 @@ async def _suppress(connection: Connection, dead: Sequence[Settlement], keyring:
         addresses = [
             (one.held.work.channel, one.held.work.address, str(one.decision.reason)) for one in dead
         ]
-        await people.suppress(connection, addresses, keyring)
+        await suppressions.suppress(connection, addresses, keyring)
+    if tokens := [one for one in dead if one.held.work.channel is Channel.PUSH]:
+        digests = [keyring.address_hash(Channel.PUSH, one.held.work.address) for one in tokens]
+        await devices.retire(connection, digests, [str(one.decision.reason) for one in tokens])
 
 
 _ENDS_CHAIN = {
@@ -183,4 +200,4 @@ async def _follow_fallbacks(connection: Connection, ended: Sequence[Settlement])
 
 def _entry(one: deliveries.Released) -> queue.Entry:
     lane = Lane(Priority(one.priority), lane_number(one.app, one.channel))
-    return queue.Entry(one.delivery_id, one.notification_id, lane)
+    return queue.Entry(one.delivery_id, one.notification_id, lane, expires_at=one.expires_at)

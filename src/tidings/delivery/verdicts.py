@@ -1,14 +1,17 @@
 """What follows from an attempt, or from there being none: policies, accounts and the pure rules together."""
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tidings.delivery.accounts import Accounts, OpenAccount
+from tidings.delivery.accounts import Accounts, Chosen, OpenAccount
 from tidings.delivery.routing_facts import facts_of
 from tidings.delivery.settling import Held, Settlement, Try
+from tidings.delivery.waiting import Lines
 from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.explanations import Mark
 from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
 from tidings.domain.retry import Retry, RetryPolicies, RetryPolicy, Settle, decide, doubted
@@ -40,6 +43,7 @@ class Verdicts:
         self._accounts = accounts
         self._policies = policies
         self._now = now
+        self._lines = Lines(time.monotonic)
 
     def after(self, held: Held, opened: OpenAccount | None, tried: Try) -> Settlement:
         """A call ended. opened: the account that was called, where that is known."""
@@ -65,13 +69,30 @@ class Verdicts:
                 return Settlement(held, replace(decision, at=self._now()), tried, avoid)
         return Settlement(held, _not_beyond_expiry(held, decision), tried)
 
-    def ended(self, held: Held, verdict: Settle) -> Settlement:
-        """It ends without a further call."""
-        return Settlement(held, doubted(verdict, maybe_taken=held.claim.maybe_taken))
+    def ended(self, held: Held, verdict: Settle, mark: Mark | None = None) -> Settlement:
+        """It ends without a further call. mark: the decision behind it, where its reason does not tell all."""
+        return Settlement(held, doubted(verdict, maybe_taken=held.claim.maybe_taken), mark=mark)
+
+    def deferred(self, held: Held, reason: Reason, until: datetime) -> Settlement:
+        """The recipient does not want it now: trying begins when they do, and has all of its time then."""
+        expires_at = held.work.expires_at
+        if expires_at is not None and expires_at <= self._now():
+            return self.ended(held, Settle(DeliveryStatus.EXPIRED, Reason.EXPIRED))
+        again = Retry(until, reason, anew=True)
+        return Settlement(held, _not_beyond_expiry(held, again), avoid=held.claim.avoid)
 
     def postponed(self, held: Held, reason: Reason) -> Settlement:
         """It cannot be tried now, without a fault of its own: look again, until its time is over."""
         return self._waiting(held, Retry(self._now() + _LOOK_AGAIN[reason], reason))
+
+    def in_line(self, held: Held, chosen: Chosen) -> Settlement:
+        """No account takes it now. What is critical has places of its own, and does not stand behind the others."""
+        reason = _why_none(chosen)
+        if held.claim.priority is Priority.CRITICAL or not chosen.suited:
+            return self.postponed(held, reason)
+        least = _LOOK_AGAIN[reason].total_seconds()
+        seconds = self._lines.join(chosen.suited, chosen.rate, least)
+        return self._waiting(held, Retry(self._now() + timedelta(seconds=seconds), reason))
 
     def limited(self, held: Held, until: datetime, limit: str) -> Settlement:
         """A rate limit has no room for it before `until`."""
@@ -107,6 +128,12 @@ class Verdicts:
 
     def _policy(self, held: Held, account: str | None) -> RetryPolicy:
         return self._policies.of(held.claim.priority, held.work.channel, account)
+
+
+def _why_none(chosen: Chosen) -> Reason:
+    if not chosen.fits:
+        return Reason.NO_ACCOUNT
+    return Reason.ACCOUNTS_BUSY if chosen.busy else Reason.ACCOUNTS_HELD_BACK
 
 
 def _not_beyond_expiry(held: Held, retry: Retry) -> Retry:

@@ -124,6 +124,12 @@ class Limit:
     template: str | None = None
     api_key: str | None = None
 
+    @property
+    def is_of_account(self) -> bool:
+        """Whether it holds for all that goes over an account, and for nothing else."""
+        narrowed = (self.channel, self.category, self.template, self.api_key)
+        return self.scope is Scope.ACCOUNT and narrowed == (None, None, None, None)
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -271,10 +277,12 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What one delivery needs: all of it, or none. waited: it was told to wait before."""
+    """What one delivery needs: all of it, or none. waited: it was told to wait before. elsewhere: another account could
+    send it."""
 
     demands: Sequence[Demand]
     waited: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,11 +295,13 @@ class Granted:
 @dataclass(frozen=True, slots=True)
 class Refused:
     """limit: the name of the one that is used up, or the one that takes longest of several. until: when to ask
-    again; None to ask no more, because the delivery is to be skipped. lane: nothing of its lane need ask before."""
+    again; None to ask no more, because the delivery is to be skipped. lane: nothing of its lane need ask before.
+    elsewhere: only its account is at its limit, and another one could send it."""
 
     limit: str
     until: int | None
     lane: bool = False
+    elsewhere: bool = False
 
 
 Verdict = Granted | Refused
@@ -310,6 +320,10 @@ def _decide(ask: Ask, tallies: Mapping[str, Tally]) -> Verdict:
         return Granted(tuple(tallies[one.key].end for one in ask.demands))
     if skipping := [one for one in full if one.limit.over == "skip"]:
         return Refused(skipping[0].limit.name, None)
+    if ask.elsewhere and all(one.limit.is_of_account for one in full):
+        # It does not wait here, and so gets no place in the line of those that do.
+        until, name = max((tallies[one.key].next_at, one.limit.name) for one in full)
+        return Refused(name, until, elsewhere=True)
     if laned := [one for one in full if one.lane]:
         until, name = max((tallies[one.key].next_at, one.limit.name) for one in laned)
         return Refused(name, until, lane=True)

@@ -27,7 +27,8 @@ class Attachment:
 @dataclass(frozen=True, slots=True)
 class EmailContent:
     """cc, bcc, reply_to: addresses, with or without a display name. headers: beside those that a message has
-    anyway, such as List-Unsubscribe. tags: words by which a provider groups its statistics."""
+    anyway, such as List-Unsubscribe. tags: words by which a provider groups its statistics. sender: None where it is
+    the account's own."""
 
     subject: str
     text: str
@@ -38,6 +39,7 @@ class EmailContent:
     headers: Mapping[str, str] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
     tags: tuple[str, ...] = ()
+    sender: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ class Account:
     """A provider with its credentials, as configured; values are checked against the manifest.
 
     order: of several for a channel, the lowest goes first; weight: among those of one order. categories,
-    countries, sender_domains: it takes only messages of these; empty takes all.
+    countries, sender_domains: it takes only messages of these; empty takes all. sender_domain: of the address that
+    it sends email from by itself.
     """
 
     name: str
@@ -81,6 +82,11 @@ class Account:
     categories: tuple[str, ...] = ()
     countries: tuple[str, ...] = ()
     sender_domains: tuple[str, ...] = ()
+    sender_domain: str = ""
+
+    def permits(self, sender_domain: str) -> bool:
+        """Whether it may send email from there."""
+        return sender_domain == self.sender_domain or sender_domain in self.sender_domains
 
     def text(self, name: str) -> str:
         """A text setting; empty when it was not given."""

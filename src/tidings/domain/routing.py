@@ -27,6 +27,7 @@ class Choice(StrEnum):
         "after_blocked",
         "An account before it is held back because it fails or throttles.",
     )
+    AFTER_LIMITED = "after_limited", "An account before it has used up its rate for the moment."
     AFTER_BUSY = "after_busy", "An account before it has as many calls under way as it bears."
     PINNED = "pinned", "It may have sent the message already, so no other account may."
 
@@ -47,7 +48,7 @@ CURABLE = frozenset(
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What conditions speak of. country: of the recipient's phone, ISO 3166; sender_domain: of the address
-    that the message is from, where it names one."""
+    that the message is from, where its template names one; else it is from the account's own."""
 
     category: str
     country: str | None = None
@@ -67,7 +68,10 @@ def fits(account: Account, facts: Facts) -> bool:
     return (
         (not account.categories or facts.category in account.categories)
         and (not account.countries or facts.country in account.countries)
-        and (not account.sender_domains or facts.sender_domain in account.sender_domains)
+        and (
+            not account.sender_domains
+            or (facts.sender_domain or account.sender_domain) in account.sender_domains
+        )
     )
 
 
@@ -78,12 +82,13 @@ def route(
     pinned: str | None,
     avoid: Collection[str],
     blocked: Callable[[str], bool],
+    limited: Callable[[str], bool],
     busy: Callable[[str], bool],
     uniform: float,
 ) -> Routed:
     """accounts: that serve the channel. pinned: the one that may have sent it. avoid: those that failed since the
-    last wait. blocked: whether an account is held back now. busy: whether it has more than enough to do, so that
-    another one is better, if there is one. uniform: a random number from 0 to 1."""
+    last wait. blocked: whether an account is held back now. limited, busy: whether it has used up its rate, or has more
+    than enough to do, so that another one is better, if there is one. uniform: a random number from 0 to 1."""
     if pinned is not None:
         return _pinned(accounts, pinned, blocked)
     suited = [one for one in accounts if fits(one, facts)]
@@ -91,10 +96,11 @@ def route(
     able = [one for one in untried if not blocked(one.name)]
     if not able:
         return Routed(None, fits=bool(suited))
-    idle = [one for one in able if not busy(one.name)] or able
+    below = [one for one in able if not limited(one.name)] or able
+    idle = [one for one in below if not busy(one.name)] or below
     order = min(one.order for one in idle)
     tier = [one for one in idle if one.order == order]
-    return Routed(_drawn(tier, uniform), _why(suited, untried, able, tier))
+    return Routed(_drawn(tier, uniform), _why(suited, untried, able, below, tier))
 
 
 def _pinned(accounts: Sequence[Account], pinned: str, blocked: Callable[[str], bool]) -> Routed:
@@ -110,6 +116,7 @@ def _why(
     suited: Sequence[Account],
     untried: Sequence[Account],
     able: Sequence[Account],
+    below: Sequence[Account],
     tier: Sequence[Account],
 ) -> Choice:
     order = tier[0].order
@@ -119,7 +126,9 @@ def _why(
         return Choice.AFTER_FAILURE
     if any(one.order <= order and one not in able for one in untried):
         return Choice.AFTER_BLOCKED
-    if any(one.order <= order and one not in tier for one in able):
+    if any(one.order <= order and one not in below for one in able):
+        return Choice.AFTER_LIMITED
+    if any(one.order <= order and one not in tier for one in below):
         return Choice.AFTER_BUSY
     return Choice.WEIGHTED if len(tier) > 1 else Choice.FIRST
 

@@ -33,12 +33,13 @@ Connection = Any
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """due_at: None means now, by the database's clock."""
+    """due_at: None means now, by the database's clock. expires_at: until when it may wait, None for ever."""
 
     delivery_id: UUID
     notification_id: UUID
     lane: Lane
     due_at: datetime | None = None
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +76,16 @@ class Claimed:
 async def enqueue(connection: Connection, entries: Sequence[Entry]) -> None:
     """Put many with one statement; wake() tells the workers after the commit."""
     await connection.execute(
-        """INSERT INTO queue (delivery_id, notification_id, priority, lane, due_at)
-           SELECT delivery_id, notification_id, priority, lane, coalesce(due_at, now())
-           FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::int[], $5::timestamptz[])
-             AS e (delivery_id, notification_id, priority, lane, due_at)""",
+        """INSERT INTO queue (delivery_id, notification_id, priority, lane, due_at, expires_at)
+           SELECT delivery_id, notification_id, priority, lane, coalesce(due_at, now()), expires_at
+           FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::int[], $5::timestamptz[], $6::timestamptz[])
+             AS e (delivery_id, notification_id, priority, lane, due_at, expires_at)""",
         [entry.delivery_id for entry in entries],
         [entry.notification_id for entry in entries],
         [int(entry.lane.priority) for entry in entries],
         [entry.lane.number for entry in entries],
         [entry.due_at for entry in entries],
+        [entry.expires_at for entry in entries],
     )
 
 
@@ -101,6 +103,17 @@ class Wanted:
     since: datetime | None = None
 
 
+_TAKE = """, picked AS MATERIALIZED (
+  SELECT array_agg(delivery_id) AS ids, array_agg(lease IS NOT NULL) AS rescued, array_agg(due_at) AS due_at FROM due
+)
+UPDATE queue q SET lease = $1, due_at = now() + make_interval(secs => $2)
+WHERE q.delivery_id = ANY ((SELECT ids FROM picked)::uuid[])
+RETURNING q.delivery_id, q.notification_id, q.priority, q.lane, q.attempts, q.started_at,
+  q.deferred, q.spent, q.round_at, q.maybe_taken, q.account, q.avoid,
+  ((SELECT rescued FROM picked))[array_position((SELECT ids FROM picked), q.delivery_id)] AS rescued,
+  ((SELECT due_at FROM picked))[array_position((SELECT ids FROM picked), q.delivery_id)] AS due_at"""
+
+
 async def claim(
     connection: Connection, *, lease: UUID, wanted: Sequence[Wanted], limit: int, seconds: float
 ) -> list[Claimed]:
@@ -109,36 +122,53 @@ async def claim(
     # durable, the intent to call, is committed by start(), whose flush covers this too. So this statement's
     # own transaction does not wait for the disk.
     rows = await connection.fetch(
-        """WITH relaxed AS MATERIALIZED (
+        f"""WITH relaxed AS MATERIALIZED (
              SELECT set_config('synchronous_commit', 'off', true)
            ), due AS MATERIALIZED (
              SELECT e.delivery_id, e.lease, e.due_at FROM relaxed
-             CROSS JOIN unnest($1::smallint[], $2::int[], $3::timestamptz[], $4::int[])
+             CROSS JOIN unnest($3::smallint[], $4::int[], $5::timestamptz[], $6::int[])
                AS p (priority, lane, since, most)
              CROSS JOIN LATERAL (
                SELECT q.delivery_id, q.lease, q.due_at FROM queue q
                WHERE q.priority = p.priority AND q.lane = p.lane
                  AND q.due_at <= now() AND q.due_at >= coalesce(p.since, '-infinity')
                ORDER BY q.due_at LIMIT p.most FOR UPDATE SKIP LOCKED) e
-             LIMIT $5
-           ), picked AS MATERIALIZED (
-             SELECT array_agg(delivery_id) AS ids, array_agg(lease IS NOT NULL) AS rescued,
-               array_agg(due_at) AS due_at FROM due
-           )
-           UPDATE queue q SET lease = $6, due_at = now() + make_interval(secs => $7)
-           WHERE q.delivery_id = ANY ((SELECT ids FROM picked)::uuid[])
-           RETURNING q.delivery_id, q.notification_id, q.priority, q.lane, q.attempts, q.started_at,
-             q.deferred, q.spent, q.round_at, q.maybe_taken, q.account, q.avoid,
-             ((SELECT rescued FROM picked))[array_position((SELECT ids FROM picked), q.delivery_id)] AS rescued,
-             ((SELECT due_at FROM picked))[array_position((SELECT ids FROM picked), q.delivery_id)] AS due_at""",
+             LIMIT $7
+           ){_TAKE}""",
+        lease,
+        seconds,
         [int(one.lane.priority) for one in wanted],
         [one.lane.number for one in wanted],
         [one.since for one in wanted],
         [one.most for one in wanted],
         limit,
+    )
+    return _claimed(rows, lease)
+
+
+async def claim_expired(
+    connection: Connection, *, lease: UUID, most: int, seconds: float
+) -> list[Claimed]:
+    """Take what may wait no longer and nobody holds, wherever it waits and for whatever. Such an entry is due at its
+    expiry, by the database's clock."""
+    rows = await connection.fetch(
+        f"""WITH relaxed AS MATERIALIZED (
+             SELECT set_config('synchronous_commit', 'off', true)
+           ), due AS MATERIALIZED (
+             SELECT e.delivery_id, e.lease, e.expires_at AS due_at FROM relaxed
+             CROSS JOIN LATERAL (
+               SELECT q.delivery_id, q.lease, q.expires_at FROM queue q
+               WHERE q.expires_at <= now() AND (q.lease IS NULL OR q.due_at <= now())
+               ORDER BY q.expires_at LIMIT $3 FOR UPDATE SKIP LOCKED) e
+           ){_TAKE}""",
         lease,
         seconds,
+        most,
     )
+    return _claimed(rows, lease)
+
+
+def _claimed(rows: Iterable[Any], lease: UUID) -> list[Claimed]:
     return [
         Claimed(
             delivery_id=row["delivery_id"],
