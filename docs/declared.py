@@ -1,14 +1,14 @@
 """Reference tables of what the code declares: settings, codes, metrics, providers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from markdown import Row, prose, table
 from prometheus_client import CollectorRegistry
 
 from tidings.api.problems import Code
-from tidings.bootstrap.exposition import _QueueCollector
+from tidings.bootstrap.exposition import _DeadLetterCollector, _QueueCollector
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.outcomes import OUTCOME_WORDS, Permanent
 from tidings.domain.provider import Field, Manifest
@@ -143,7 +143,7 @@ def metrics() -> str:
         suffix = "_total" if collector._type == "counter" else ""
         name = f"`{collector._name}{suffix}`"
         rows.append((name, collector._type, labels, collector._documentation))
-    for family in _QueueCollector([]).collect():
+    for family in chain(_QueueCollector([]).collect(), _DeadLetterCollector({}).collect()):
         labels = ", ".join(f"`{name}`" for name in family.samples[0].labels)
         rows.append((f"`{family.name}`", family.type, labels, family.documentation))
     return table(("metric", "type", "labels", "what it counts"), rows)

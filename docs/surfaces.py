@@ -11,20 +11,9 @@ from markdown import table
 from prometheus_client import CollectorRegistry
 from typer.main import get_command
 
-from tidings.api.app import create_app
+from tidings.api.app import RESOURCES, create_app
 from tidings.api.authentication import ALLOWED, Permission, Require
 from tidings.api.parts import Parts
-from tidings.api.routes import (
-    accounts,
-    batches,
-    limits,
-    notifications,
-    operations,
-    outbox,
-    template_versions,
-    templates,
-    users,
-)
 from tidings.cli import app as command_line
 from tidings.cli.group import LazyGroup
 from tidings.metrics import Metrics
@@ -51,7 +40,7 @@ def routes() -> str:
         for path, methods in api.openapi()["paths"].items()
         for method, operation in methods.items()
     ]
-    order = ("/notifications", "/batches", "/templates", "/users", "/outbox")
+    order = ("/notifications", "/batches", "/dead-letters", "/templates", "/users", "/outbox")
     rows.sort(key=lambda row: next((n for n, start in enumerate(order) if start in row[0]), 9))
     return table(("route", "what it does", "permission"), rows)
 
@@ -64,26 +53,15 @@ def _summary(operation: Mapping[str, Any]) -> str:
 def _permissions() -> dict[tuple[str, str], str]:
     """What a key must be allowed to. The two plain routes check it themselves."""
     found = {("post", f"/notifications/{name}"): str(Permission.SEND) for name in ("send", "bulk")}
-    for module in (
-        notifications,
-        batches,
-        templates,
-        template_versions,
-        users,
-        outbox,
-        limits,
-        accounts,
-        operations,
-    ):
-        for route in module.router.routes:
-            if not isinstance(route, APIRoute):
-                continue
-            for dependency in route.dependant.dependencies:
-                if isinstance(dependency.call, Require):
-                    permission = str(dependency.call.permission)
-                    found |= {
-                        (method.lower(), route.path): permission for method in route.methods or ()
-                    }
+    for route in (route for resource in RESOURCES for route in resource.router.routes):
+        if not isinstance(route, APIRoute):
+            continue
+        for dependency in route.dependant.dependencies:
+            if isinstance(dependency.call, Require):
+                permission = str(dependency.call.permission)
+                found |= {
+                    (method.lower(), route.path): permission for method in route.methods or ()
+                }
     return found
 
 

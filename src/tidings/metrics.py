@@ -37,6 +37,12 @@ class Metrics:
             ["code"],
             registry=registry,
         )
+        self.replays = Counter(
+            "tidings_replays",
+            "Dead letters that were sent once more.",
+            ["channel"],
+            registry=registry,
+        )
         self.attempts = Counter(
             "tidings_attempts",
             "Calls to providers, by what they answered.",
@@ -83,11 +89,30 @@ class Metrics:
             ["channel"],
             registry=registry,
         )
+        self.partitions_dropped = Counter(
+            "tidings_partitions_dropped",
+            "Weekly partitions dropped by retention, by their table.",
+            ["table"],
+            registry=registry,
+        )
+        self.rows_forgotten = Counter(
+            "tidings_rows_forgotten",
+            "Rows that retention deleted one by one, by their table.",
+            ["table"],
+            registry=registry,
+        )
         self.account_state = Gauge(
             "tidings_account_state",
             "1 for the state of each account's breaker, 0 for the others.",
             ["account", "state"],
             multiprocess_mode="livemostrecent",
+            registry=registry,
+        )
+        self.health_failing = Gauge(
+            "tidings_health_failing",
+            "1 while a worker cannot report and learn the health of accounts for another cause than the database "
+            "being away; it sends on with what it knew.",
+            multiprocess_mode="livemax",
             registry=registry,
         )
         self.account_changes = Counter(

@@ -1,7 +1,7 @@
 """The process that runs delivery and upkeep."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -10,21 +10,33 @@ import structlog
 from tidings.delivery.accounts import Accounts
 from tidings.delivery.health import Health
 from tidings.delivery.pump import Pump
+from tidings.metrics import Metrics
 from tidings.settings import RetentionSettings
-from tidings.store import batch_sweeps, batches, idempotency, limits, once, outbox, upkeep
+from tidings.store import (
+    batch_sweeps,
+    batches,
+    idempotency,
+    limits,
+    once,
+    outbox,
+    retention,
+    upkeep,
+)
 from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
 from tidings.store.listener import Hear, Listener
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _UPKEEP_EVERY = 60.0  # seconds
+_RETENTION_EVERY = 3600.0
 
 Task = Callable[[Connection], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """A pump with what it needs around it. hears: what is done with each notification, by channel."""
+    """A pump with what it needs around it. hears: what is done with each notification, by channel. beside: what
+    else runs until it is cancelled."""
 
     pump: Pump
     accounts: Accounts
@@ -33,6 +45,8 @@ class Worker:
     dsn: str
     retention: RetentionSettings
     hears: Mapping[str, Hear]
+    metrics: Metrics
+    beside: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish what is under way."""
@@ -43,6 +57,8 @@ class Worker:
                     tasks.create_task(listener.run()),
                     tasks.create_task(self.health.run()),
                     tasks.create_task(self._upkeep()),
+                    tasks.create_task(self._retention()),
+                    *(tasks.create_task(one()) for one in self.beside),
                 ]
                 stopping = tasks.create_task(self._stop_when(stop))
                 log.info("worker.started")
@@ -66,6 +82,20 @@ class Worker:
                 await self._do(doing, task)
             await asyncio.sleep(_UPKEEP_EVERY)
 
+    async def _retention(self) -> None:
+        """What is kept for long enough is forgotten, by one worker of all at a time."""
+        while True:
+            await self._do("retention", self._forget)
+            await asyncio.sleep(_RETENTION_EVERY)
+
+    async def _forget(self, connection: Connection) -> None:
+        async with upkeep.elected(connection, "retention") as mine:
+            if not mine:
+                return
+            async for one in retention.forget(connection, self.retention):
+                self.metrics.partitions_dropped.labels(one.table).inc(one.partitions)
+                self.metrics.rows_forgotten.labels(one.table).inc(one.rows)
+
     def _tasks(self) -> Mapping[str, Task]:
         keep = self.retention
         return {
@@ -74,7 +104,7 @@ class Worker:
             "stream_keys": lambda connection: batches.forget_keys(connection, keep.idempotency),
             "once": once.forget,
             "limits": limits.forget,
-            "batch_sweeps": batch_sweeps.finish,
+            "batch_sweeps": lambda connection: batch_sweeps.finish(connection, self.pump.wake),
             "outbox": lambda connection: outbox.trim(connection, keep.outbox),
         }
 

@@ -78,6 +78,11 @@ async def test_an_open_breaker_is_shown_and_reset(quiet: System, pool: Pool) -> 
     assert (answer.body["state"], answer.body["reason"]) == ("closed", "reset")
     assert answer.body["probe_at"] is answer.body["allowance"] is answer.body["paused_until"]
     assert [one["reason"] for one in answer.body["events"]] == ["reset", "failing"]
+    assert answer.body["events"][0]["detail"] == f"by test admin ({await admin_id(pool)})"
+
+
+async def admin_id(pool: Pool) -> str:
+    return str(await pool.fetchval("SELECT id FROM api_keys WHERE name = 'test admin'"))
 
 
 async def test_workers_hear_of_a_reset(quiet: System, pool: Pool) -> None:

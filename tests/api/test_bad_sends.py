@@ -38,7 +38,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
         *("../etc/passwd", "a b", "ünïcode", "-a", "a/b", "{{ 7*7 }}"),
     ),
     "recipient": (None, *NO_OBJECT),
-    "recipient.user_id": NO_NAME,
+    "recipient.user_id": (*NO_NAME, "a/b", "/", "a/", ".", ".."),
     "recipient.email": (
         *(
             1,
@@ -71,6 +71,7 @@ WRONG: dict[str, tuple[Any, ...]] = {
     ),
     "recipient.chat_url": (1, [], {}, "", "a\nb", "a\x00b", LONG),
     "recipient.locale": (1, [], {}, "", "x", "en_", "e n", "en-" + "a" * 9, "en" + "-abcd" * 20),
+    "recipient.upsert": (1, "true", [], {}, None),
     "recipient.timezone": (1, [], {}, "", "Europe Berlin", "a" * 65, "Europe/Berlin\x00"),
     "channel_preferences": (
         *(1, "email", {}, [], [1], [None], ["fax"], ["email\x00"], ["EMAIL"], [["email"]]),
@@ -82,7 +83,12 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "routing": NO_WORD,
     "send_at": NO_TIME,
     "expires_at": NO_TIME,
+    "send_at_local": (
+        *(1, True, [], {}, "", "soon", "2026-12-01", "09:00", "2026-12-01T25:00"),
+        *("2026-12-01T09:00:00Z", "2026-12-01T09:00+01:00", "1999-01-01T09:00", "2201-01-01T09:00"),
+    ),
     "collapse_key": NO_NAME,
+    "digest_key": NO_NAME,
     "idempotency_key": NO_NAME,
     "on_unknown": NO_WORD,
     "metadata": (

@@ -61,7 +61,7 @@ async def test_the_payload_as_written(system: System) -> None:
     assert kept["address"] == "john.doe@example.com"
     assert kept["content"]["subject"] == "Welcome to My Awesome App"
     assert "<p>Hi John Doe, " in kept["content"]["html"]
-    assert "Hi John Doe, [log in](https://myapp.com/login)" in kept["content"]["text"]
+    assert "Hi John Doe, log in (https://myapp.com/login)" in kept["content"]["text"]
 
 
 def assert_time(text: str) -> None:

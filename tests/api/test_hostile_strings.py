@@ -102,13 +102,18 @@ async def test_made_by_hypothesis(told: System, texts: list[str]) -> None:
 NAMED = ("recipient.user_id", "correlation_id", "collapse_key", "idempotency_key")
 
 
+def _as_user_id(text: str) -> str:
+    """What no path can hold is refused there, test_user_ids.py."""
+    return f"{text}|" if text in {".", ".."} else text.replace("/", "|")
+
+
 async def test_as_names_and_keys(told: System) -> None:
     """A name without control characters is kept as it is; every other one is refused, and says where."""
     texts = sorted({text[:300] for text in HANDWRITTEN})
     body = [
         {
             "template_id": "hostile",
-            "recipient": {"user_id": text},
+            "recipient": {"user_id": _as_user_id(text)},
             "data": {"name": "n", "topic": "t"},
             "correlation_id": text,
             "collapse_key": text,
@@ -125,7 +130,7 @@ async def test_as_names_and_keys(told: System) -> None:
                 assert_problem_document(result["problem"], Code.INVALID_REQUEST, path)
         else:
             status = await told.settled(result["notification_id"])
-            assert (status["user_id"], status["correlation_id"]) == (text, text)
+            assert (status["user_id"], status["correlation_id"]) == (_as_user_id(text), text)
             assert status["status"] == "delivered"
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.api.conftest import CONTENT
 from tests.support.system import System
+from tidings.store import listing
 
 pytestmark = pytest.mark.anyio
 
@@ -121,6 +122,39 @@ async def test_the_status_filter_agrees_with_the_status_shown(busy: System) -> N
     assert [one["status"] for one in shown["deliveries"]] == ["skipped", "delivered", "delivered"]
     assert await listed(busy, correlation_id="mixed", status=shown["status"]) == [mixed]
     assert await listed(busy, correlation_id="mixed", status="skipped") == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 50])
+async def test_a_page_looks_at_a_bounded_number(
+    quiet: System, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    """What is rare is found over pages of which some are empty, each once, with more arriving meanwhile."""
+    monkeypatch.setattr(listing, "LOOKED_AT", 4)
+    await quiet.template({"sms": {"body": "b"}}, f"rare{limit}")
+    common = {"template_id": "note", "recipient": {"user_id": "many"}}
+    rare = {"template_id": f"rare{limit}", "recipient": {"phone": "+15557654321"}}
+    items = [rare, rare, *[common] * 9, rare, *[common] * 6]
+    answer = await quiet.call("POST", "/notifications/bulk", {"notifications": items})
+    ids = [result["notification_id"] for result in answer.body["results"]]
+    wanted = [ids[11], ids[1], ids[0]]
+
+    seen: list[str] = []
+    sizes: list[int] = []
+    cursor = ""
+    while len(seen) < 3:
+        path = f"/notifications?limit={limit}&template_id=rare{limit}{cursor}"
+        page = (await quiet.call("GET", path)).body
+        sizes.append(len(page["notifications"]))
+        seen += [one["notification_id"] for one in page["notifications"]]
+        await quiet.send({"user_id": "meanwhile"})
+        cursor = f"&cursor={page['next_cursor']}"
+    assert seen == wanted
+    assert sizes[0] == 0, "the first four are others"
+    assert await listed(quiet, template_id=f"rare{limit}", limit=limit) == wanted
+    assert await listed(quiet, template_id=f"rare{limit}", status="failed") == []
+    assert await listed(quiet, channel="sms", template_id=f"rare{limit}") == wanted
+    first = (await quiet.call("GET", "/notifications?limit=3")).body
+    assert len(first["notifications"]) == 3, "without such a filter every page is full"
 
 
 async def test_filter_by_time(quiet: System) -> None:

@@ -16,7 +16,8 @@ from tests.api.conftest import CONTENT, Served
 from tidings.store.api_keys import Role
 
 # What the schema cannot say: that a template must exist and compile, that somebody must be reachable,
-# that all the numbers in free data fit 64 bits, which five fields are a schedule that comes due.
+# that all the numbers in free data fit 64 bits, which five fields are a schedule that comes due,
+# what an address of each channel looks like.
 MEANING = (
     "POST /notifications/send",
     "POST /templates",
@@ -24,7 +25,36 @@ MEANING = (
     "POST /templates/{template_id}/preview",
     "POST /schedules",
     "PATCH /schedules/{schedule_id}",
+    "PUT /segments/{segment_id}",
+    "POST /filters/size",
+    "POST /broadcasts",
+    "PUT /brand",
+    "PUT /layouts/{layout_id}",
+    "PUT /partials/{partial_id}",
+    "PUT /categories/{category_id}",
+    "PUT /users/{user_id}/preferences",
+    "PATCH /users/{user_id}/preferences",
+    "POST /templates/{template_id}/test",
+    "PUT /users/{user_id}",
+    "PATCH /users/{user_id}",
+    "GET /users",
+    "POST /users/{user_id}/devices",
+    "POST /suppressions",
 )
+
+
+# What more the schema cannot say here: that a filter must name something. And beside them is a route that ends with an
+# id, for which it takes the word with other methods.
+CHOOSING = (
+    "POST /dead-letters/replay",
+    "POST /dead-letters/discard",
+    "POST /suppressions/bulk",
+    "POST /topics/{topic_id}/subscribers/remove",
+)
+
+
+# Their lines are checked one by one: what is wrong with them is in the answer. And any word may be a user's id.
+LINES = ("POST /users/import",)
 
 
 REFUSED = [400, 401, 403, 404, 405, 409, 413]
@@ -32,6 +62,9 @@ REFUSED = [400, 401, 403, 404, 405, 409, 413]
 
 def configuration(key: str) -> dict[str, Any]:
     any_answer = {"positive_data_acceptance": {"enabled": False}}
+    any_method = {
+        name: {"enabled": False} for name in ("unsupported_method", "allow_header_conformance")
+    }
     return {
         "headers": {"Authorization": f"Bearer {key}"},
         "generation": {"deterministic": True, "database": "none", "max-examples": 20},
@@ -44,6 +77,18 @@ def configuration(key: str) -> dict[str, Any]:
         },
         "operations": [
             *({"include-name": name, "checks": any_answer} for name in MEANING),
+            *({"include-name": name, "checks": any_answer | any_method} for name in CHOOSING),
+            *(
+                {
+                    "include-name": name,
+                    "checks": {
+                        **any_answer,
+                        **any_method,
+                        "negative_data_rejection": {"enabled": False},
+                    },
+                }
+                for name in LINES
+            ),
             {
                 "include-name": "POST /notifications/bulk",
                 # Its items are checked one by one: what is wrong with them is in the answer.

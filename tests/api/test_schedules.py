@@ -184,6 +184,35 @@ async def test_one_that_cannot_be_read_does_not_hold_up_the_others(
     assert row["next_run"] > due
 
 
+async def test_one_that_cannot_be_read_is_listed_and_can_be_stopped_or_mended(
+    system: System, pool: Pool
+) -> None:
+    good = (await system.call("POST", "/schedules", MONDAYS)).body
+    lost = (await system.call("POST", "/schedules", MONDAYS)).body
+    path = f"/schedules/{lost['schedule_id']}"
+    sealed_elsewhere = await pool.fetchval(
+        """UPDATE schedules SET sealed = (SELECT sealed FROM schedules WHERE id = $2) WHERE id = $1
+           RETURNING sealed""",
+        UUID(lost["schedule_id"]),
+        UUID(good["schedule_id"]),
+    )
+
+    listed = (await system.call("GET", "/schedules")).body["schedules"]
+    assert [one["template_id"] for one in listed] == [None, "note"]
+    read = (await system.call("GET", path)).body
+    assert (read["template_id"], read["name"]) == (None, "weekly")
+    assert "cannot be read" in read["last_problem"]
+    paused = await system.call("PATCH", path, {"state": "paused", "name": "stopped"})
+    assert (paused.status, paused.body["state"], paused.body["name"]) == (200, "paused", "stopped")
+    kept = await pool.fetchval(
+        "SELECT sealed FROM schedules WHERE id = $1", UUID(lost["schedule_id"])
+    )
+    assert kept == sealed_elsewhere, "keys may be found again"
+    mended = await system.call("PATCH", path, {"state": "active", "request": DIGEST})
+    assert (mended.body["template_id"], mended.body["last_problem"]) == ("note", None)
+    assert (await system.call("DELETE", path)).status == 204
+
+
 async def test_an_error_with_one_does_not_hold_up_the_others(system: System, pool: Pool) -> None:
     bad, good = await created(system), await created(system)
 

@@ -86,6 +86,37 @@ def test_rotation_beside_running_processes(tidings: Cli, serving: Serving, note:
     assert all(table["resealed"] == 0 for table in again["tables"].values())
 
 
+def test_older_keys_are_retired_when_they_seal_nothing(
+    tidings: Cli, serving: Serving, note: str
+) -> None:
+    path = serving.data_dir / "keyring.json"
+    send = ("send", "-t", "note", "--to", "ada@example.com", "-d", '{"name": "Ada"}', "--json")
+    earlier = tidings(*send).document["notification_id"]
+    tidings("status", earlier, "--follow", "--interval", "0.1")
+    tidings("keyring", "rotate", "--reseal-only")
+    before = Keys.parse(path.read_text())
+    rotated = before.rotated()
+    path.write_text(rotated.dump())
+    refused = tidings("keyring", "retire", "--remove", status=1)
+    assert f"Key {before.active} still seals" in refused.err
+    assert "`tidings keyring rotate --reseal-only`" in refused.err
+    assert before.active in Keys.parse(path.read_text()).keys
+
+    tidings("keyring", "rotate", "--reseal-only")
+    document = tidings("keyring", "retire", "--json").document
+    assert before.active in document["unused"]
+    assert (document["active"], document["in_use"]) == (rotated.active, {})
+    assert f"Key {before.active} seals nothing any more" in tidings("keyring", "retire").out
+    assert set(Keys.parse(path.read_text()).keys) > {rotated.active}
+    tidings("keyring", "retire", "--remove")
+    assert set(Keys.parse(path.read_text()).keys) == {rotated.active}
+    assert tidings("keyring", "retire").out == "The ring has no older keys.\n"
+    # The running processes go on with the smaller ring.
+    later = tidings(*send).document["notification_id"]
+    tidings("status", later, "--follow", "--interval", "0.1")
+    assert tidings("outbox", earlier, "--json").document["address"] == "ada@example.com"
+
+
 def test_show_names_keys_and_never_shows_them(tidings: Cli, serving: Serving) -> None:
     path = serving.data_dir / "keyring.json"
     ring = json.loads(path.read_text())
@@ -110,6 +141,7 @@ def test_a_ring_in_the_environment_cannot_be_changed_but_printed(
     assert printed.active == now.active + 1
     assert (serving.data_dir / "keyring.json").read_text() == ring
     tidings("keyring", "rotate", "--reseal-only")
+    assert "TIDINGS_KEYRING" in tidings("keyring", "retire", "--remove", status=1).err
 
 
 def test_a_broken_ring_is_said_without_its_content(

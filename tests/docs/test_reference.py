@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from tests.docs.pages import DOCS, PAGES, ROOT, Block, all_blocks, anchors, links, name_of
 from tidings.api.openapi import EXAMPLE
+from tidings.api.routes.preferences import PreferencesView
 from tidings.api.routes.templates import TemplateCreate
-from tidings.api.routes.users import PreferencesView
 from tidings.intake.request import Recipient, SendRequest
 from tidings.providers.accounts import build_accounts
 from tidings.providers.catalogue import MANIFESTS

@@ -102,7 +102,9 @@ class Breaking(RuleBasedStateMachine):
     @rule()
     def reset(self) -> None:
         before = self.breaker
-        self.breaker, change = breakers.reset(before, self.now)
+        self.breaker, change = breakers.reset(before, self.now, "a person")
+        assert change is not None
+        assert change.detail == "by a person"
         self.see(before, change)
         assert self.breaker.strikes == 0
 

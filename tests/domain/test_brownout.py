@@ -50,6 +50,7 @@ class World:
             pinned=None,
             avoid=(),
             blocked=lambda name: name == "first" and not self.may_call(),
+            limited=lambda _: False,
             busy=lambda _: False,
             uniform=self.random.random(),
         )

@@ -211,6 +211,21 @@ def test_to_be_skipped_goes_before_waiting() -> None:
     assert refused == Refused("skips", None)
 
 
+def test_what_another_account_could_send_gets_no_place_in_the_line() -> None:
+    limit = Limit("accounts.main", Rate(1, 60 * SECOND), Scope.ACCOUNT, account="main")
+    own, all_of_us = Demand(limit, "accounts.main:main"), demand("all", count=2)
+    tallies = {one.key: Tally(Window(), one.limit.rate, START) for one in (own, all_of_us)}
+    asks = [Ask([own, all_of_us], elsewhere=True)] * 3
+    _, second, third = decide(asks, tallies)
+    assert isinstance(second, Refused)
+    assert second.elsewhere
+    assert second == third, "each would be told a later time, were it in the line"
+    decide([Ask([all_of_us])], tallies)
+    [fourth] = decide([Ask([own, all_of_us], elsewhere=True)], tallies)
+    assert isinstance(fourth, Refused)
+    assert not fourth.elsewhere, "the other limit holds for every account"
+
+
 def test_what_all_of_a_lane_waits_for_is_said_so() -> None:
     laned, own = demand("laned", lane=True), demand("own")
     _, refused = decided(Ask([own, laned]), Ask([own, laned]))

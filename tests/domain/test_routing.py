@@ -24,6 +24,7 @@ def routed(
     pinned: str | None = None,
     avoid: tuple[str, ...] = (),
     blocked: tuple[str, ...] = (),
+    limited: tuple[str, ...] = (),
     busy: tuple[str, ...] = (),
     uniform: float = 0.5,
 ) -> Routed:
@@ -33,6 +34,7 @@ def routed(
         pinned=pinned,
         avoid=avoid,
         blocked=lambda name: name in blocked,
+        limited=lambda name: name in limited,
         busy=lambda name: name in busy,
         uniform=uniform,
     )
@@ -48,6 +50,9 @@ FIRST, SECOND = account("first", order=1), account("second", order=2)
         ({"blocked": ("first",)}, "second", Choice.AFTER_BLOCKED),
         ({"avoid": ("first",)}, "second", Choice.AFTER_FAILURE),
         ({"avoid": ("first", "second")}, "first", Choice.FIRST),
+        ({"limited": ("first",)}, "second", Choice.AFTER_LIMITED),
+        ({"limited": ("first",), "busy": ("second",)}, "second", Choice.AFTER_LIMITED),
+        ({"limited": ("first", "second")}, "first", Choice.FIRST),
         ({"busy": ("first",)}, "second", Choice.AFTER_BUSY),
         ({"busy": ("first", "second")}, "first", Choice.FIRST),
         ({"busy": ("second",), "blocked": ("first",)}, "second", Choice.AFTER_BLOCKED),
@@ -86,11 +91,20 @@ def test_one_alone() -> None:
         ({"countries": ("AT",)}, False),
         ({"sender_domains": ("shop.example",)}, True),
         ({"sender_domains": ("other.example",)}, False),
+        ({"sender_domains": ("other.example",), "sender_domain": "other.example"}, False),
         ({"categories": ("billing",), "countries": ("AT",)}, False),
     ],
 )
 def test_conditions(conditions: dict[str, Any], takes: bool) -> None:
     assert fits(account("one", **conditions), FACTS) is takes
+
+
+def test_without_a_sender_the_account_s_own_counts() -> None:
+    facts = Facts(category="billing")
+    conditions = {"sender_domains": ("shop.example",)}
+    assert fits(account("one", sender_domain="shop.example", **conditions), facts)
+    assert not fits(account("one", sender_domain="other.example", **conditions), facts)
+    assert not fits(account("one", **conditions), facts)
 
 
 def test_weights_share_a_tier() -> None:

@@ -6,15 +6,12 @@ from typing import Any
 import pytest
 
 from tidings.intake.sweeping import Sweeper
-from tidings.store import batch_sweeps
 from tidings.store.database import open_pool
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_sweep_that_fails_does_not_end_the_others(
-    dsn: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_sweep_that_fails_does_not_end_the_others(dsn: str) -> None:
     failed, again = asyncio.Event(), asyncio.Event()
 
     async def step(_: Any) -> bool:
@@ -24,10 +21,9 @@ async def test_a_sweep_that_fails_does_not_end_the_others(
         again.set()
         return False
 
-    monkeypatch.setattr(batch_sweeps, "step", step)
     pool = await open_pool(dsn, size=1, name="test", hot=True)
     try:
-        sweeper = Sweeper(pool)
+        sweeper = Sweeper(pool, step)
         sweeping = asyncio.create_task(sweeper.run())
         async with asyncio.timeout(20):
             await failed.wait()

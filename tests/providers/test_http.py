@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.providers.certificates import HostAuthority
+from tests.providers.http2_server import Http2StandIn
 from tests.providers.http_server import (
     Connection,
     HttpStandIn,
@@ -288,6 +289,83 @@ async def test_unreadable_header_is_missing() -> None:
     assert isinstance(answer, Answer)
     assert answer.header("retry-after") == ""
     assert retry_after(answer, 0.0) is None
+
+
+async def test_many_calls_over_one_connection_of_http_2(tmp_path: Path) -> None:
+    authority = HostAuthority(tmp_path)
+    client = HttpClient(trust=[authority.pem])
+    async with Http2StandIn(authority.server("localhost")) as server:
+        url = f"https://localhost:{server.port}/hook"
+        assert isinstance(await post(client, url), Answer)
+        server.expected = 21  # the others are answered together, so they are all under way
+        answers = await asyncio.gather(*(post(client, url, b"body %d" % n) for n in range(20)))
+        assert [answer.status for answer in answers if isinstance(answer, Answer)] == [200] * 20
+        assert {request.body for request in server.received[1:]} == {
+            b"body %d" % n for n in range(20)
+        }
+        assert server.connections == 2  # the first found out what the server speaks
+    await client.close()
+
+
+@pytest.mark.parametrize("header", ["a\r\nb: c", "a\nb", "a\x00b", "é", "\ud800"])
+async def test_header_that_cannot_be_sent(header: str) -> None:
+    client = HttpClient()
+    async with HttpStandIn() as server:
+        request = Request("POST", server.url(), {"x-mark": header}, b"{}", 5.0)
+        answer = await client.send(request)
+        assert server.received == []
+    await client.close()
+    assert answer == Permanent(Reason.ADDRESS_INVALID, detail="not a request that can be made")
+
+
+@pytest.mark.parametrize("status", [b"100 Continue", b"103 Early Hints"])
+async def test_what_comes_before_the_answer_is_passed_over(status: bytes) -> None:
+    async def script(connection: Connection) -> None:
+        await connection.read()
+        await connection.write(b"HTTP/1.1 " + status + b"\r\nx-id: early\r\n\r\n")
+        await connection.answer(201, b"made", X_Id="42")
+
+    answer = await post_to(script)
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.body, answer.header("x-id")) == (201, b"made", "42")
+
+
+async def test_answer_to_nothing_ends_the_connection() -> None:
+    async def script(connection: Connection) -> None:
+        await connection.read()
+        await connection.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n" * 2)
+        await connection.hang()
+
+    client = HttpClient()
+    async with HttpStandIn(script) as server:
+        for _ in range(3):
+            assert isinstance(await post(client, server.url()), Answer)
+        assert server.connections == 3
+        assert len(server.received) == 3
+    await client.close()
+
+
+async def test_a_cancelled_call_leaves_its_answer_to_nobody() -> None:
+    reached = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.read()
+        if not reached.is_set():
+            reached.set()
+            await connection.hang()
+        await connection.answer(200, b"mine")
+
+    client = HttpClient()
+    async with HttpStandIn(script) as server:
+        call = asyncio.create_task(post(client, server.url()))
+        await reached.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        answer = await post(client, server.url())
+        assert isinstance(answer, Answer)
+        assert (answer.body, server.connections) == (b"mine", 2)
+    await client.close()
 
 
 @pytest.mark.parametrize(

@@ -40,12 +40,14 @@ from tidings.providers.http_client import HttpClient
 from tidings.settings import SettingsError
 
 
-def build(vendor: Vendor, endpoint: str) -> None:
-    async def run() -> None:
-        async with opened(vendor.name, endpoint, 10.0, **vendor.values):
-            pass
+def build(vendor: Vendor, endpoint: str) -> str:
+    """Open and close an account; its endpoint."""
 
-    asyncio.run(run())
+    async def run() -> str:
+        async with opened(vendor.name, endpoint, 10.0, **vendor.values) as provider:
+            return provider.account.text("endpoint")
+
+    return asyncio.run(run())
 
 
 @pytest.mark.parametrize("vendor", VENDORS, ids=lambda one: one.name)
@@ -63,7 +65,7 @@ def test_credentials_go_over_https(vendor: Vendor, endpoint: str) -> None:
     ["https://eu.example.com/", "http://127.0.0.1:1", "http://[::1]:1/", "http://localhost:1"],
 )
 def test_https_or_this_machine(endpoint: str) -> None:
-    build(SENDGRID, endpoint)
+    assert build(SENDGRID, endpoint) == endpoint
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a\r\nx: y", "clé", "\x7f"])

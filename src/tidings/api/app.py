@@ -1,11 +1,12 @@
 """The HTTP application."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from tidings import __version__
@@ -15,21 +16,67 @@ from tidings.api.limits import BodyLimit
 from tidings.api.methods import methods_of
 from tidings.api.openapi import describe_sending
 from tidings.api.parts import Parts
+from tidings.api.paths import no_slash_in_a_segment
 from tidings.api.routes import (
     accounts,
+    attributes,
     batches,
+    broadcasts,
     bulk,
+    categories,
+    dead_letters,
+    devices,
+    digests,
+    inbox,
     limits,
     notifications,
     operations,
     outbox,
+    preferences,
     schedules,
+    segments,
     sending,
+    shared,
+    suppressions,
+    template_trials,
     template_versions,
     templates,
+    topics,
+    user_data,
+    user_import,
     users,
 )
 from tidings.api.routes.bulk import NDJSON
+from tidings.api.routes.user_import import CSV
+
+RESOURCES = (
+    notifications,
+    batches,
+    dead_letters,
+    schedules,
+    templates,
+    template_versions,
+    template_trials,
+    shared,
+    users,
+    user_import,
+    user_data,
+    devices,
+    categories,
+    preferences,
+    inbox,
+    suppressions,
+    topics,
+    attributes,
+    segments,
+    broadcasts,
+    digests,
+    outbox,
+    limits,
+    accounts,
+    operations,
+)
+
 
 HOT: Mapping[str, Endpoint] = {
     "/notifications/send": sending.send,
@@ -37,14 +84,16 @@ HOT: Mapping[str, Endpoint] = {
 }
 
 
-def create_server(parts: Parts) -> ASGIApp:
-    """What the server runs: the app, with the hot routes before it."""
+def create_server(parts: Parts, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
+    """What the server runs: the app, with the hot routes before it. pages: for people, beside the API."""
 
     def around(call: ASGIApp) -> ASGIApp:
         limited = BodyLimit(call, **_body_limits(parts))
         return problems.LastResort(limited, problems.answering(parts.metrics))
 
-    return HotRoutes(create_app(parts), HOT, around)
+    app = create_app(parts)
+    app.router.routes.extend(pages)
+    return HotRoutes(app, HOT, around)
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -57,23 +106,13 @@ def create_app(parts: Parts) -> FastAPI:
         summary="One HTTP call, delivered over the right channel, and known.",
         separate_input_output_schemas=False,
         redirect_slashes=False,
+        dependencies=[Depends(no_slash_in_a_segment)],
     )
     app.state.parts = parts
     for path, endpoint in HOT.items():
         app.add_route(path, endpoint, methods=["POST"], include_in_schema=False)
-    for module in (
-        notifications,
-        batches,
-        schedules,
-        templates,
-        template_versions,
-        users,
-        outbox,
-        limits,
-        accounts,
-        operations,
-    ):
-        app.include_router(module.router)
+    for resource in RESOURCES:
+        app.include_router(resource.router)
     app.add_middleware(BodyLimit, **_body_limits(parts))
     # The last, so that it is around all.
     problems.install(app, parts.metrics, methods_of(lambda: _openapi(app)))
@@ -94,5 +133,5 @@ def _body_limits(parts: Parts) -> dict[str, Any]:
     return {
         "default": parts.settings.max_body,
         "limits": {"/notifications/bulk": parts.settings.max_bulk_body},
-        "streams": {"/notifications/bulk": NDJSON},
+        "streams": {"/notifications/bulk": (NDJSON,), "/users/import": (NDJSON, CSV)},
     }

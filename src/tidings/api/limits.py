@@ -1,5 +1,7 @@
 """The size of request bodies, limited before they are read into memory."""
 
+from collections.abc import Collection, Mapping
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -10,10 +12,14 @@ _DROPPED = 64 * 2**20
 
 class BodyLimit:
     """ASGI middleware. limits: bytes for some paths; default: for all the others. streams: paths that read
-    their body as it comes, when it is of this type, and limit its lines."""
+    their body as it comes, when it is of one of these types, and limit its lines."""
 
     def __init__(
-        self, app: ASGIApp, default: int, limits: dict[str, int], streams: dict[str, bytes]
+        self,
+        app: ASGIApp,
+        default: int,
+        limits: dict[str, int],
+        streams: Mapping[str, Collection[bytes]],
     ) -> None:
         self._app = app
         self._default = default
@@ -49,8 +55,8 @@ class BodyLimit:
         await self._app(scope, limited, send)
 
     def _streamed(self, scope: Scope) -> bool:
-        kind = self._streams.get(scope["path"])
-        return kind is not None and media_type(_header(scope, b"content-type")) == kind
+        kinds = self._streams.get(scope["path"], ())
+        return media_type(_header(scope, b"content-type")) in kinds
 
 
 def media_type(header: bytes) -> bytes:

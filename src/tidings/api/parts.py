@@ -10,6 +10,7 @@ from tidings.api.authentication import Authentication
 from tidings.domain.limits import Limit
 from tidings.domain.provider import Account
 from tidings.intake.accept import Intake
+from tidings.intake.replaying import Replayer
 from tidings.metrics import Metrics
 from tidings.settings import ApiSettings
 from tidings.store.database import Pool
@@ -28,6 +29,7 @@ class Parts:
     pool: Pool
     keyring: KeyRing
     intake: Intake
+    replayer: Replayer
     templates: TemplateCache
     authentication: Authentication
     metrics: Metrics

@@ -47,6 +47,9 @@ class Code(Enum):
     NOT_CANCELLABLE = "not_cancellable", 409, "Nothing is left to cancel"
     BATCH_NOT_OPEN = "batch_not_open", 409, "The batch takes no more"
     BATCH_CANCELLED = "batch_cancelled", 409, "The batch was cancelled"
+    ATTRIBUTE_IN_USE = "attribute_in_use", 409, "A segment chooses by this attribute"
+    NOT_REPLAYABLE = "not_replayable", 409, "The dead letter is not replayed"
+    DIGEST_CLOSED = "digest_closed", 409, "The digest gathers no more"
     STREAM_CONFLICT = "stream_conflict", 409, "Another stream fills this batch"
     BODY_TOO_LARGE = "body_too_large", 413, "The body is too large"
     RECIPIENT_UNREADABLE = (
@@ -127,8 +130,10 @@ _BY_STATUS = {404: Code.NOT_FOUND, 405: Code.METHOD_NOT_ALLOWED, 413: Code.BODY_
 _REFUSALS = {refusal: Code[refusal.name] for refusal in RefusalCode}
 
 
-def of_refusal(refusal: Refusal) -> Problem:
-    errors = [FieldError(path=refusal.path, message=refusal.detail)] if refusal.path else []
+def of_refusal(refusal: Refusal, within: str = "") -> Problem:
+    """within: what comes before the refused request's own paths, where it is part of another."""
+    named = refusal.further or ([(refusal.path, refusal.detail)] if refusal.path else [])
+    errors = [FieldError(path=f"{within}{path}", message=message) for path, message in named]
     return Problem(_REFUSALS[refusal.code], refusal.detail, errors)
 
 

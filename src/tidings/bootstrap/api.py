@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Generator
 
 import structlog
 import uuid_utils.compat as uuids
@@ -23,19 +22,20 @@ from tidings.bootstrap.foundation import (
     pass_by,
 )
 from tidings.bootstrap.health import breakers_of
-from tidings.domain.channels import Channel
-from tidings.domain.provider import Account, Manifest
-from tidings.intake.accept import Intake
-from tidings.intake.drafting import Reach
+from tidings.bootstrap.intake import notifying, now, open_intake, reach_of
+from tidings.domain.channels import PERSONAL
+from tidings.intake.replaying import Replayer
 from tidings.intake.scheduling import Scheduler
 from tidings.intake.sweeping import Sweeper
 from tidings.metrics import Metrics
-from tidings.queue import postgres as queue
 from tidings.queue.wakeup import Waker
+from tidings.store import attribute_fills, batch_sweeps
 from tidings.store.api_keys import ApiKeyCache
-from tidings.store.database import Pool, borrow, open_pool
+from tidings.store.categories import CategoryCache
+from tidings.store.database import Pool, open_pool
 from tidings.store.listener import Listener
 from tidings.store.templates import TemplateCache
+from tidings.web.pages import Pages
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -57,9 +57,13 @@ async def run_api(
         async with pool.acquire() as connection:
             await check_keyring(connection, foundation.keyring)
             await ensure_development_key(connection, settings)
-        keys, templates = ApiKeyCache(pool), TemplateCache(pool)
-        waker = Waker(_notify(hot))
-        sweeper = Sweeper(hot)
+        keys, templates, categories = ApiKeyCache(pool), TemplateCache(pool), CategoryCache()
+        waker = Waker(notifying(hot))
+        sweeper = Sweeper(
+            hot,
+            lambda connection: batch_sweeps.step(connection, waker.wake),
+            lambda connection: attribute_fills.step(connection, foundation.keyring),
+        )
         schedules_changed = asyncio.Event()
         parts = _parts(
             foundation,
@@ -67,19 +71,20 @@ async def run_api(
             hot,
             keys,
             templates,
+            categories,
             waker,
             sweeper,
             schedules_changed.set,
             checkpoint,
         )
-        scheduler = Scheduler(pool, foundation.keyring, parts.intake, _now, schedules_changed)
-        listener = Listener(foundation.dsn, {_CHANGES: _forgetting(keys, templates)})
+        scheduler = Scheduler(pool, foundation.keyring, parts.intake, now, schedules_changed)
+        listener = Listener(foundation.dsn, {_CHANGES: _forgetting(keys, templates, categories)})
         listening = listening or bind(
             settings.api.host, settings.api.port, shared=settings.api.processes > 1
         )
         server = _Server(
             uvicorn.Config(
-                create_server(parts),
+                create_server(parts, _pages(foundation, pool).routes()),
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -128,23 +133,13 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     return listening
 
 
-def reach_of(accounts: list[Account], manifests: Mapping[str, Manifest]) -> Reach:
-    """The channels that the accounts serve, and the addresses they stand in with."""
-    defaults: dict[Channel, str] = {}
-    for account in accounts:
-        field = manifests[account.provider].address_field
-        if field and (address := account.text(field)):
-            for channel in account.channels:
-                defaults.setdefault(channel, address)
-    return Reach({channel for account in accounts for channel in account.channels}, defaults)
-
-
 def _parts(
     foundation: Foundation,
     pool: Pool,
     hot: Pool,
     keys: ApiKeyCache,
     templates: TemplateCache,
+    categories: CategoryCache,
     waker: Waker,
     sweeper: Sweeper,
     schedules_changed: Callable[[], None],
@@ -152,23 +147,32 @@ def _parts(
 ) -> Parts:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
-    intake = Intake(
-        pool=hot,
-        keyring=foundation.keyring,
-        templates=templates,
-        reach=reach_of(foundation.accounts, foundation.catalogue.manifests),
-        new_id=uuids.uuid7,
-        now=_now,
+    reach = reach_of(foundation.accounts, foundation.catalogue.manifests)
+    intake = open_intake(
+        foundation,
+        hot,
+        templates,
+        categories,
         wake=waker.wake,
         metrics=metrics,
-        largest_batch=foundation.settings.api.commit_batch,
         checkpoint=checkpoint,
+    )
+    replayer = Replayer(
+        pool=hot,
+        keyring=foundation.keyring,
+        categories=categories,
+        reach=reach,
+        new_id=uuids.uuid7,
+        now=now,
+        wake=waker.wake,
+        metrics=metrics,
     )
     return Parts(
         settings=foundation.settings.api,
         pool=pool,
         keyring=foundation.keyring,
         intake=intake,
+        replayer=replayer,
         templates=templates,
         authentication=Authentication(keys),
         metrics=metrics,
@@ -185,8 +189,9 @@ def _parts(
     )
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
+def _pages(foundation: Foundation, pool: Pool) -> Pages:
+    reached = {channel for account in foundation.accounts for channel in account.channels}
+    return Pages(pool, foundation.keyring, reached & PERSONAL, foundation.settings.web.name, now)
 
 
 def _ready(pool: Pool) -> Callable[[], Awaitable[str]]:
@@ -197,21 +202,16 @@ def _ready(pool: Pool) -> Callable[[], Awaitable[str]]:
     return ready
 
 
-def _notify(hot: Pool) -> Callable[[], Awaitable[None]]:
-    async def notify() -> None:
-        async with borrow(hot) as connection:
-            await queue.wake(connection)
-
-    return notify
-
-
-def _forgetting(keys: ApiKeyCache, templates: TemplateCache) -> Callable[[str], None]:
+def _forgetting(
+    keys: ApiKeyCache, templates: TemplateCache, categories: CategoryCache
+) -> Callable[[str], None]:
     def heard(payload: str) -> None:
         table, _, key = payload.partition(":")
         if table in {"", "api_keys"}:
             keys.forget(key)
         if table in {"", "templates"}:
             templates.forget(key)
+        categories.heard(payload)
 
     return heard
 

@@ -1,16 +1,18 @@
-"""The text of /metrics: the counters of all processes on this machine, and the depth of the queue."""
+"""The text of /metrics: the counters of all processes on this machine, the depth of the queue, and the dead letters."""
 
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from tidings.domain.channels import Channel
 from tidings.domain.priorities import Priority
 from tidings.queue import postgres as queue
 from tidings.queue.postgres import Depth
+from tidings.store import dead_letters
 from tidings.store.database import Pool
 
 # prometheus_client decides by this variable, when it is imported, whether values are shared.
@@ -39,12 +41,28 @@ class _QueueCollector(Collector):
         yield age
 
 
+class _DeadLetterCollector(Collector):
+    def __init__(self, waiting: Mapping[Channel, int]) -> None:
+        self._waiting = waiting
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        letters = GaugeMetricFamily(
+            "tidings_dead_letters",
+            "Deliveries that failed for good, and were neither replayed nor discarded.",
+            labels=["channel"],
+        )
+        for channel in Channel:
+            letters.add_metric([channel], self._waiting.get(channel, 0))
+        yield letters
+
+
 def exposition(registry: CollectorRegistry, pool: Pool) -> Callable[[], Awaitable[bytes]]:
     """A function that makes the text."""
 
     async def text() -> bytes:
         whole = CollectorRegistry()
         whole.register(_QueueCollector(await queue.depth(pool)))
+        whole.register(_DeadLetterCollector(await dead_letters.waiting(pool)))
         if MULTIPROCESS in os.environ:
             MultiProcessCollector(whole)  # type: ignore[no-untyped-call]  # untyped upstream
             return generate_latest(whole)

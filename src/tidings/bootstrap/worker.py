@@ -4,17 +4,23 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from zoneinfo import ZoneInfo
 
 import uuid_utils.compat as uuids
 from prometheus_client import CollectorRegistry
 
+from tidings.bootstrap.audience import open_audience_work
 from tidings.bootstrap.foundation import Checkpoint, Foundation, check_keyring, pass_by
 from tidings.bootstrap.health import breakers_of, watched_of
 from tidings.delivery.accounts import Accounts, OpenAccount
 from tidings.delivery.health import Health
 from tidings.delivery.limiting import Limits, patience_of
+from tidings.delivery.linking import Links
 from tidings.delivery.preparing import CompiledTemplates
 from tidings.delivery.pump import Pump
+from tidings.delivery.wishes import Wishes
 from tidings.domain.messages import Message, described
 from tidings.domain.priorities import Priority
 from tidings.domain.retry import RetryPolicies, RetryPolicy
@@ -27,8 +33,10 @@ from tidings.queue.postgres import WAKE_CHANNEL
 from tidings.settings import Settings
 from tidings.store import account_health, inbox, outbox
 from tidings.store.batches import BatchStates
+from tidings.store.categories import CategoryCache
 from tidings.store.database import Pool, borrow, open_pool
 from tidings.store.keyring import KeyRing
+from tidings.store.links import seal_link
 from tidings.store.listener import CHANGES, Hear
 from tidings.worker import Worker
 
@@ -58,7 +66,7 @@ async def open_worker(
         freed=lambda: pump.wake(),  # noqa: PLW0108 - the pump is made below
     )
     accounts = open_accounts(foundation, pool, health)
-    batches = BatchStates()
+    batches, categories = BatchStates(), CategoryCache()
     pump = Pump(
         pool=pool,
         keyring=foundation.keyring,
@@ -72,17 +80,51 @@ async def open_worker(
             settings.rate_limits,
             accounts.opened,
             time.monotonic,
+            categories,
+        ),
+        wishes=Wishes(categories, ZoneInfo(settings.timezone), _now),
+        links=Links(
+            settings.web.public_url,
+            partial(seal_link, keyring=foundation.keyring),
+            settings.web.link_lifetime,
         ),
         weights={Priority.of(word): weight for word, weight in settings.worker.weights.items()},
         settings=settings.worker,
         metrics=metrics,
         new_lease=uuids.uuid7,
         checkpoint=checkpoint,
+        reserve=reserve,
     )
-    hears: dict[str, Hear] = {CHANGES: batches.changed, account_health.CHANNEL: health.change_heard}
+    audience = open_audience_work(foundation, pool, metrics, checkpoint)
+    hears: dict[str, Hear] = {
+        CHANGES: _each(batches.changed, categories.heard, audience.changed),
+        account_health.CHANNEL: health.change_heard,
+    }
     if not reserve:
         hears[WAKE_CHANNEL] = pump.wake
-    return Worker(pump, accounts, health, pool, foundation.dsn, settings.retention, hears)
+    return Worker(
+        pump,
+        accounts,
+        health,
+        pool,
+        foundation.dsn,
+        settings.retention,
+        hears,
+        metrics,
+        audience.runs,
+    )
+
+
+def _each(*hear: Hear) -> Hear:
+    def heard(payload: str) -> None:
+        for one in hear:
+            one(payload)
+
+    return heard
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def policies_of(settings: Settings) -> RetryPolicies:

@@ -25,8 +25,25 @@ class _Commands(LazyGroup):
         "list": Lazy("tidings.cli.listing", "List notifications, the newest first.", _SEND),
         "cancel": Lazy("tidings.cli.cancel", "Cancel what has not been sent yet.", _SEND),
         "batch": Lazy("tidings.cli.batch", "Follow, pause, cancel and retry bulk sends.", _SEND),
+        "dead-letters": Lazy(
+            "tidings.cli.dead_letters", "List and replay what failed for good.", _SEND
+        ),
+        "broadcast": Lazy(
+            "tidings.cli.broadcast", "Send to a topic, a segment or everyone.", _SEND
+        ),
         "outbox": Lazy("tidings.cli.outbox", "Look at the messages kept in development.", _SEND),
         "template": Lazy("tidings.cli.template", "Push, pull and list templates.", _SETUP),
+        "layout": Lazy(
+            "tidings.cli.layout",
+            "Push and pull what templates share: layouts, partials, brand.",
+            _SETUP,
+        ),
+        "user": Lazy("tidings.cli.user", "Show, import, export and erase users.", _SETUP),
+        "suppression": Lazy(
+            "tidings.cli.suppression", "Addresses that must not be sent to.", _SETUP
+        ),
+        "topic": Lazy("tidings.cli.topic", "Topics, and who is subscribed to them.", _SETUP),
+        "segment": Lazy("tidings.cli.segment", "Users chosen by their attributes.", _SETUP),
         "key": Lazy("tidings.cli.key", "Create, list and revoke API keys.", _SETUP),
         "accounts": Lazy("tidings.cli.accounts", "Show the accounts and their health.", _SETUP),
         "limits": Lazy("tidings.cli.limits", "Show the rate limits and their use.", _SETUP),

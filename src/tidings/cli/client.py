@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 import orjson
 from pyreqwest.client import SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import DetailedPyreqwestError, PyreqwestError
+from pyreqwest.request import SyncRequestBuilder
 from pyreqwest.response import SyncResponse
 
 from tidings import __version__
@@ -77,7 +78,14 @@ class Api:
         given = {name: str(value) for name, value in query.items() if value is not None}
         request = self._client.post(self._at(path)).query(given).bearer_auth(self._key)
         request = request.headers({"content-type": "application/x-ndjson", **headers})
-        request = request.timeout(_NO_LIMIT).body_stream(body)
+        yield from self._read_lines(request.timeout(_NO_LIMIT).body_stream(body))
+
+    def lines(self, *path: str) -> Iterator[Any]:
+        """JSON lines, read as they come. Without a limit of time."""
+        request = self._client.get(self._at(path)).bearer_auth(self._key)
+        yield from self._read_lines(request.timeout(_NO_LIMIT))
+
+    def _read_lines(self, request: SyncRequestBuilder) -> Iterator[Any]:
         try:
             with request.build_streamed() as response:
                 if response.status >= 300:
@@ -103,6 +111,8 @@ class Api:
             raise self._unreachable(error) from None
         if response.status >= 300:
             raise _refusal(self.url, response, body)
+        if response.status == 204:
+            return None
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError:

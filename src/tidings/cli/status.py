@@ -102,6 +102,7 @@ def _heading(answer: dict[str, Any]) -> RenderableType:
         f"priority {answer['priority']}",
         f"correlation id {answer['correlation_id']}" if answer["correlation_id"] else "",
         f"user {answer['user_id']}" if answer["user_id"] else "",
+        f"replay of {answer['replay_of']}" if answer.get("replay_of") else "",
         f"not before {moment(answer['send_at'])}" if answer["send_at"] else "",
         f"expires {moment(answer['expires_at'])}" if answer["expires_at"] else "",
     ]
@@ -113,7 +114,8 @@ def _heading(answer: dict[str, Any]) -> RenderableType:
 def _delivery(one: dict[str, Any]) -> tuple[Any, ...]:
     account = f"{one['account']} ({one['provider']})" if one["provider"] else one["account"]
     waits = "being sent" if one["in_flight"] else moment(one["next_attempt_at"])
-    reason = _reason(one["reason"], one["detail"])
+    told = one.get("waiting_for") or one
+    reason = _reason(told["reason"], told["detail"])
     return (one["channel"], account, word(one["status"]), reason, one["attempts"], waits)
 
 

@@ -214,9 +214,9 @@ def probed(
     return _closed(breaker, Cause.PROBES_GOOD, detail, now)
 
 
-def reset(breaker: Breaker, now: float) -> Observed:
-    """Closed by hand; what was is forgotten."""
-    closed, change = _closed(breaker, Cause.RESET, "", now)
+def reset(breaker: Breaker, now: float, by: str) -> Observed:
+    """Closed by hand; what was is forgotten. by: whose hand."""
+    closed, change = _closed(breaker, Cause.RESET, f"by {by}", now)
     return replace(closed, strikes=0), change
 
 

@@ -10,3 +10,7 @@ class Channel(StrEnum):
     IN_APP = "in_app"
     WEBHOOK = "webhook"
     CHAT = "chat"
+
+
+PERSONAL = frozenset({Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.IN_APP})
+"""Behind the others stands a program, or a room full of people."""

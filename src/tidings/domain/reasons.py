@@ -19,7 +19,17 @@ class Reason(StrEnum):
     NO_CONTENT = "no_content", "The template has no content for this channel."
     NO_ACCOUNT = "no_account", "No provider account serves this channel."
     PREFERENCE_OFF = "preference_off", "The recipient turned this channel off for this category."
+    NOT_CHOSEN = (
+        "not_chosen",
+        "The category is off on this channel for those who did not turn it on.",
+    )
     ADDRESS_SUPPRESSED = "address_suppressed", "The address is on the suppression list."
+    QUIET_HOURS = "quiet_hours", "Waits: the recipient's quiet hours are not over."
+    SEND_WINDOW = "send_window", "Waits: the send window of the category is not open."
+    NO_SEND_TIME = (
+        "no_send_time",
+        "The recipient's quiet hours leave no time of the category's send window.",
+    )
     FALLBACK_WAITING = (
         "fallback_waiting",
         "Waits: an earlier channel of the fallback is tried first.",
@@ -29,6 +39,7 @@ class Reason(StrEnum):
         "duplicate",
         "The same template went to this recipient within the template's deduplication window.",
     )
+    DIGESTED = "digested", "It went into a digest, which tells it together with others."
     COLLAPSED = "collapsed", "A newer notification with the same collapse key took its place."
 
     FALLBACK_HELD = (
@@ -53,6 +64,9 @@ class Reason(StrEnum):
         "internal_error",
         "Tidings failed while preparing it, which is an error of ours: see the log of the worker.",
     )
+    SCHEDULED = "scheduled", "Waits: its time has not come."
+    QUEUED = "queued", "Waits: no worker has taken it yet."
+    BATCH_PAUSED = "batch_paused", "Waits: its batch is paused."
     ACCOUNTS_HELD_BACK = (
         "accounts_held_back",
         "Waits: every account that could send it fails or throttles at the moment.",
@@ -65,6 +79,10 @@ class Reason(StrEnum):
     RATE_LIMIT_SKIPPED = (
         "rate_limit_skipped",
         "A rate limit was used up, and what is beyond it is skipped.",
+    )
+    FREQUENCY_CAPPED = (
+        "frequency_capped",
+        "As many of this category as its frequency cap allows went to this address already.",
     )
     ADDRESS_FORBIDDEN = "address_forbidden", "The outbound guard does not allow this destination."
 

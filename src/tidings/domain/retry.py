@@ -29,13 +29,15 @@ Changes = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Retry:
     """Try again at this time; the reason is that of the attempt before. maybe_taken: an attempt may have sent
-    it already. free: this attempt is not counted: nothing was wrong but the time."""
+    it already. free: this attempt is not counted: nothing was wrong but the time. anew: the time for trying begins
+    then."""
 
     at: datetime
     reason: Reason
     detail: str = ""
     maybe_taken: bool = False
     free: bool = False
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

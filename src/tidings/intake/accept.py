@@ -2,36 +2,22 @@
 
 import contextlib
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import datetime
-from uuid import UUID
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import asyncpg
 import structlog
 
-from tidings.domain.channels import Channel
-from tidings.domain.templates import TemplateVersion
-from tidings.intake import once
-from tidings.intake.drafting import (
-    Addresses,
-    Draft,
-    Reach,
-    Receipt,
-    Result,
-    Submission,
-    addresses_of,
-    draft,
-)
+from tidings.intake import gathering, once, upserting
+from tidings.intake.deciding import Decider, Known
+from tidings.intake.drafting import Draft, Receipt, Result, Submission
 from tidings.intake.filling import Filling
 from tidings.intake.group_commit import GroupCommit
 from tidings.intake.refusals import Refusal, RefusalCode
 from tidings.intake.repeats import claims_of, recalled, result_of
 from tidings.metrics import Metrics
-from tidings.store import acceptance, idempotency, people
+from tidings.store import acceptance, idempotency
 from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
 from tidings.store.keyring import KeyRing
-from tidings.store.people import NOBODY, Person
-from tidings.store.templates import TemplateCache
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -47,10 +33,7 @@ class Intake:
         *,
         pool: Pool,
         keyring: KeyRing,
-        templates: TemplateCache,
-        reach: Reach,
-        new_id: Callable[[], UUID],
-        now: Callable[[], datetime],
+        decider: Decider,
         wake: Callable[[], None],
         metrics: Metrics,
         largest_batch: int,
@@ -58,10 +41,7 @@ class Intake:
     ) -> None:
         self._pool = pool
         self._keyring = keyring
-        self._templates = templates
-        self._reach = reach
-        self._new_id = new_id
-        self._now = now
+        self._decider = decider
         self._wake = wake
         self._metrics = metrics
         self.largest_batch = largest_batch
@@ -110,31 +90,25 @@ class Intake:
         self, batch: Sequence[Submission], filling: Filling | None, *, refused: int = 0
     ) -> list[Result]:
         """refused: how many were left out of the batch already."""
-        templates = await self._templates_of(batch)
+        known = await self._decider.known(batch)
         async with borrow(self._pool) as connection:
-            drafts, results = await self._try(connection, batch, templates, filling, refused)
+            drafts, results = await self._try(connection, batch, known, filling, refused)
         self._checkpoint("accepted")
         self._wake()
         self._report(drafts, results)
         return results
 
-    async def _templates_of(self, batch: Sequence[Submission]) -> dict[str, TemplateVersion | None]:
-        return {
-            template_id: await self._templates.find(template_id)
-            for template_id in {submission.request.template_id for submission in batch}
-        }
-
     async def _try(
         self,
         connection: Connection,
         batch: Sequence[Submission],
-        templates: Mapping[str, TemplateVersion | None],
+        known: Known,
         filling: Filling | None = None,
         refused: int = 0,
     ) -> tuple[Sequence[Draft | Result], list[Result]]:
-        drafts = await self._draft(connection, batch, templates)
-        known = await self._recall(connection, batch, drafts)
-        return known, await self._store(connection, known, filling, refused)
+        drafts = await self._decider.draft(connection, batch, known)
+        settled = await self._recall(connection, batch, drafts)
+        return settled, await self._store(connection, settled, filling, refused)
 
     async def _guilty(self, indices: Sequence[int], batch: Sequence[Submission]) -> set[int]:
         """Those that cannot be stored, found by halves, in transactions that are taken back."""
@@ -146,13 +120,13 @@ class Intake:
         return await self._guilty(indices[:half], batch) | await self._guilty(indices[half:], batch)
 
     async def _storable(self, batch: Sequence[Submission]) -> bool:
-        templates = await self._templates_of(batch)
+        known = await self._decider.known(batch)
         try:
             async with borrow(self._pool) as connection:
                 trial = connection.transaction()
                 await trial.start()
                 try:
-                    await self._try(connection, batch, templates)
+                    await self._try(connection, batch, known)
                 finally:
                     await trial.rollback()
         except _DATABASE as error:
@@ -160,57 +134,6 @@ class Intake:
                 raise
             return False
         return True
-
-    async def _draft(
-        self,
-        connection: Connection,
-        batch: Sequence[Submission],
-        templates: Mapping[str, TemplateVersion | None],
-    ) -> list[Draft | Refusal]:
-        known = await self._people(connection, batch)
-        persons = [known.get(one.request.recipient.user_id or "", NOBODY) for one in batch]
-        addresses = [
-            addresses_of(one.request.recipient, person, self._reach)
-            for one, person in zip(batch, persons, strict=True)
-        ]
-        suppressed = await self._suppressed(connection, addresses)
-        now = self._now()
-        return [
-            draft(
-                submission,
-                templates[submission.request.template_id],
-                person,
-                reached,
-                suppressed=suppressed,
-                reach=self._reach,
-                now=now,
-                new_id=self._new_id,
-            )
-            for submission, person, reached in zip(batch, persons, addresses, strict=True)
-        ]
-
-    async def _people(
-        self, connection: Connection, batch: Sequence[Submission]
-    ) -> dict[str, Person]:
-        user_ids = {one.request.recipient.user_id for one in batch if one.request.recipient.user_id}
-        if not user_ids:
-            return {}
-        return await people.fetch_many(connection, sorted(user_ids), self._keyring)
-
-    async def _suppressed(
-        self, connection: Connection, addresses: Sequence[Addresses]
-    ) -> set[tuple[Channel, str]]:
-        # By address, not by hash: spellings that differ in case have one hash and are all suppressed.
-        hashes = {
-            (channel, address): (channel, self._keyring.address_hash(channel, address))
-            for reached in addresses
-            for channel, listed in reached.items()
-            for address in listed
-        }
-        if not hashes:
-            return set()
-        found = await people.suppressed_among(connection, set(hashes.values()))
-        return {reached for reached, digest in hashes.items() if digest in found}
 
     async def _recall(
         self,
@@ -241,7 +164,10 @@ class Intake:
     ) -> list[Result]:
         claims = claims_of(drafts)
         careful = any(isinstance(one, Draft) and once.concerns(one) for one in drafts)
-        async with _together(connection, bool(claims) or careful or filling is not None):
+        later = any(isinstance(one, Draft) and gathering.concerns(one) for one in drafts)
+        upserts = any(isinstance(one, Draft) and upserting.concerns(one) for one in drafts)
+        several = bool(claims) or careful or later or upserts or filling is not None
+        async with _together(connection, several):
             holders = await idempotency.claim(connection, claims) if claims else {}
             results = [result_of(one, holders) if isinstance(one, Draft) else one for one in drafts]
             fresh = [
@@ -252,8 +178,12 @@ class Intake:
             if filling is not None:
                 refused += sum(1 for result in results if isinstance(result, Refusal))
                 await filling.join(connection, stored=len(fresh), refused=refused)
+            if upserts and (theirs := [one for one in fresh if upserting.concerns(one)]):
+                await upserting.upsert(connection, theirs, self._keyring)
             if careful:
                 fresh = await once.settle(connection, fresh, self._keyring)
+            if later:
+                fresh = await gathering.gather(connection, fresh, self._keyring)
             if fresh:
                 await acceptance.store(
                     connection,

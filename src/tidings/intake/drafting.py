@@ -1,17 +1,23 @@
 """From a valid request to what is stored of it, or to a refusal: no I/O."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
 from tidings.domain import ids
+from tidings.domain.categories import Category
 from tidings.domain.channels import Channel
+from tidings.domain.digests import data_of
+from tidings.domain.explanations import Mark, Origin, remembered
 from tidings.domain.lanes import Lane, lane_number
-from tidings.domain.planning import PlannedDelivery, Situation, plan, reachable
+from tidings.domain.planning import PlannedDelivery, Situation, plan, reachable, timing
+from tidings.domain.preferences import Rule
 from tidings.domain.priorities import Priority
+from tidings.domain.send_times import SendTimes
 from tidings.domain.templates import TemplateVersion
-from tidings.intake.refusals import Refusal, RefusalCode
+from tidings.domain.zones import at_wall_time
+from tidings.intake.refusals import Refusal, RefusalCode, misfit
 from tidings.intake.request import Recipient, SendRequest
 from tidings.store.acceptance import NewDelivery
 from tidings.store.notifications import NotificationRow
@@ -26,13 +32,16 @@ _STORED = frozenset({Channel.EMAIL, Channel.SMS, Channel.PUSH})
 @dataclass(frozen=True, slots=True)
 class Submission:
     """A valid request with who sent it. app: the number of its API key. fingerprint: of the body, for its
-    idempotency key. batch_id: the batch it belongs to."""
+    idempotency key. batch_id: the batch it belongs to. pinned: the version that is sent, whichever is the
+    current one. digest_notification: the id it gets, where it is what a digest has become."""
 
     api_key_id: UUID
     app: int
     request: SendRequest
     fingerprint: bytes
     batch_id: UUID | None = None
+    pinned: TemplateVersion | None = None
+    digest_notification: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +66,13 @@ class Reach:
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A notification on its way into the database. deduplicate: seconds for which its template goes to a
-    recipient once."""
+    recipient once. closes_at: it waits for others, in the open digest or in one that is sent then."""
 
     row: NotificationRow
     deliveries: Sequence[NewDelivery]
     submission: Submission
     deduplicate: int | None = None
+    closes_at: datetime | None = None
 
 
 def addresses_of(
@@ -90,12 +100,14 @@ def draft(
     person: Person,
     addresses: Addresses,
     *,
+    category: Category,
     suppressed: Collection[tuple[Channel, str]],
     reach: Reach,
+    times: SendTimes,
     now: datetime,
     new_id: Callable[[], UUID],
 ) -> Draft | Refusal:
-    """Decide which deliveries there will be, and why."""
+    """Decide which deliveries there will be, when, and why. category: that of the template."""
     request = submission.request
     if template is None:
         return Refusal(
@@ -103,21 +115,73 @@ def draft(
             f"There is no template {request.template_id!r}.",
             "template_id",
         )
-    if request.expires_at is not None and request.expires_at <= now:
-        return Refusal(RefusalCode.ALREADY_EXPIRED, "expires_at is in the past.", "expires_at")
+    gathered = submission.digest_notification is not None
+    # What a digest holds fitted when it was accepted.
+    if (
+        template.contract
+        and not gathered
+        and (mismatches := template.contract.mismatches(request.data))
+    ):
+        return misfit(mismatches)
+    zone = request.recipient.timezone or person.timezone
+    send_at = _send_at(request, zone, times)
+    begins = max(send_at, now) if send_at else now
+    if request.expires_at is not None and request.expires_at <= begins:
+        detail = "expires_at is " + ("in the past." if begins == now else "not later than send_at.")
+        return Refusal(RefusalCode.ALREADY_EXPIRED, detail, "expires_at")
     planned = plan(
         Situation(
             requested=request.channel_preferences,
             routing=request.routing,
-            category=template.category,
+            category=category,
+            template_id=template.template_id,
             content=template.content.keys(),
             accounts=reach.channels,
             addresses=addresses,
             preferences=person.preferences,
             suppressed=suppressed,
+            deferral=timing(
+                person.preferences,
+                category,
+                critical=request.priority == "critical",
+                zone=zone,
+                moment=begins,
+                times=times,
+            ),
         )
     )
-    if person.unreadable and _needs_stored(request, template, addresses):
+    unreadable = person.unreadable and _needs_stored(request, template, addresses)
+    if (refusal := _refusal(planned, unreadable=unreadable)) is not None:
+        return refusal
+    row = _row(submission.digest_notification or new_id(), submission, template, person, send_at)
+    deliveries = _deliveries(row, planned, submission)
+    if gathered:
+        # The window is of its members; each opened one, or was left out.
+        return Draft(row, deliveries, submission)
+    closes_at = None
+    if template.digest is not None:
+        cadence = person.preferences.cadence(category)
+        if begins == now and _waits(request):
+            when, clock = person.preferences.digest_time, times.zone(zone)
+            closes_at = template.digest.closes_at(cadence, when, clock, now)
+        if closes_at is None:
+            row = _alone(row)
+    return Draft(row, deliveries, submission, template.deduplicate_seconds, closes_at)
+
+
+def _waits(request: SendRequest) -> bool:
+    """Whether it may wait for others to be told with."""
+    return request.priority != "critical" and request.recipient.user_id is not None
+
+
+def _alone(row: NotificationRow) -> NotificationRow:
+    """For those who get each at once: the template sees the same names as in a digest."""
+    return replace(row, payload={**row.payload, "data": data_of([row.payload["data"]], 1)})
+
+
+def _refusal(planned: Sequence[PlannedDelivery], *, unreadable: bool) -> Refusal | None:
+    """unreadable: what is stored of the user is needed, and cannot be opened."""
+    if unreadable:
         return Refusal(
             RefusalCode.RECIPIENT_UNREADABLE,
             "What is stored of this user cannot be opened with this key ring.",
@@ -131,9 +195,7 @@ def draft(
             f"More than {ids.MAX_DELIVERIES} addresses.",
             "recipient",
         )
-    row = _row(new_id(), submission, template, person)
-    deliveries = _deliveries(row, planned, submission.app)
-    return Draft(row, deliveries, submission, template.deduplicate_seconds)
+    return None
 
 
 def _needs_stored(request: SendRequest, template: TemplateVersion, addresses: Addresses) -> bool:
@@ -153,8 +215,19 @@ def _unreachable(planned: Sequence[PlannedDelivery]) -> Refusal:
     )
 
 
+def _send_at(request: SendRequest, zone: str | None, times: SendTimes) -> datetime | None:
+    if request.send_at_local is not None:
+        wall = request.send_at_local
+        return at_wall_time(times.zone(zone), wall.date(), wall.time())
+    return request.send_at and request.send_at.astimezone(UTC)
+
+
 def _row(
-    notification_id: UUID, submission: Submission, template: TemplateVersion, person: Person
+    notification_id: UUID,
+    submission: Submission,
+    template: TemplateVersion,
+    person: Person,
+    send_at: datetime | None,
 ) -> NotificationRow:
     request = submission.request
     recipient = request.recipient
@@ -171,7 +244,7 @@ def _row(
         correlation_id=request.correlation_id,
         collapse_key=request.collapse_key,
         batch_id=submission.batch_id,
-        send_at=request.send_at and request.send_at.astimezone(UTC),
+        send_at=send_at,
         expires_at=request.expires_at and request.expires_at.astimezone(UTC),
         payload={
             "data": request.data,
@@ -186,7 +259,7 @@ def _row(
 
 
 def _deliveries(
-    row: NotificationRow, planned: Sequence[PlannedDelivery], app: int
+    row: NotificationRow, planned: Sequence[PlannedDelivery], submission: Submission
 ) -> list[NewDelivery]:
     return [
         NewDelivery(
@@ -197,8 +270,44 @@ def _deliveries(
             status=one.status,
             reason=one.reason,
             queued=one.queued,
-            lane=Lane(row.priority, lane_number(app, one.channel)),
-            due_at=row.send_at,
+            lane=Lane(row.priority, lane_number(submission.app, one.channel)),
+            due_at=_due_at(row, one),
+            decisions=_decisions(one, submission.request.recipient),
         )
         for ordinal, one in enumerate(planned, start=1)
     ]
+
+
+def _due_at(row: NotificationRow, planned: PlannedDelivery) -> datetime | None:
+    """At its expiry it is looked at, to be told expired then."""
+    if planned.until is None or row.expires_at is None:
+        return planned.until or row.send_at
+    return min(planned.until, row.expires_at)
+
+
+def _decisions(planned: PlannedDelivery, recipient: Recipient) -> str | None:
+    """What is not told by the other columns, and differs from what is usual."""
+    marks: list[Mark] = []
+    if planned.address is not None and (origin := _origin(planned.channel, recipient)):
+        marks.append(Mark(origin))
+    if planned.rule is not None and planned.rule is not Rule.CATEGORY_DEFAULT:
+        marks.append(Mark(planned.rule))
+    if planned.until is not None and planned.reason is not None:
+        marks.append(Mark(planned.reason, until=planned.until))
+    return remembered(marks)
+
+
+def _origin(channel: Channel, recipient: Recipient) -> Origin | None:
+    """Where the address of a channel came from; None for the request."""
+    match channel:
+        case Channel.EMAIL:
+            return None if recipient.email else Origin.STORED_ADDRESS
+        case Channel.SMS:
+            return None if recipient.phone else Origin.STORED_ADDRESS
+        case Channel.PUSH:
+            return None if recipient.push_tokens else Origin.STORED_ADDRESS
+        case Channel.WEBHOOK:
+            return None if recipient.webhook_url else Origin.DEFAULT_ADDRESS
+        case Channel.CHAT:
+            return None if recipient.chat_url else Origin.DEFAULT_ADDRESS
+    return None

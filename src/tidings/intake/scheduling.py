@@ -2,9 +2,9 @@
 
 import asyncio
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import structlog
@@ -20,6 +20,7 @@ from tidings.store.schedules import Planned, Ran
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+UNREADABLE = "its request cannot be read with these keys"
 _AT_ONCE = 100
 _LONGEST_WAIT = 30.0  # seconds: a change that another process made is seen by then
 _PAUSE = 1.0
@@ -101,25 +102,27 @@ class Scheduler:
         if planned.revoked:
             log.warning("schedule.paused", schedule_id=str(planned.schedule.id))
             return Ran(planned, result.next, (), (), "its API key was revoked", pause=True)
-        if planned.unreadable:
+        if planned.schedule.request is None:
             log.error("schedule.unreadable", schedule_id=str(planned.schedule.id))
-            return Ran(planned, result.next, (), (), "its request cannot be read with these keys")
+            return Ran(planned, result.next, (), (), UNREADABLE)
         made: list[UUID] = []
         problem: str | None = None
         for run in result.runs:
-            accepted = await self._send(planned, run)
+            accepted = await self._send(planned, planned.schedule.request, run)
             if isinstance(accepted, UUID):
                 made.append(accepted)
             else:
                 problem = accepted
         return Ran(planned, result.next, result.runs, made, problem)
 
-    async def _send(self, planned: Planned, run: datetime) -> UUID | str:
+    async def _send(
+        self, planned: Planned, repeated: Mapping[str, Any], run: datetime
+    ) -> UUID | str:
         """The notification of this run, or what is wrong."""
         schedule = planned.schedule
         key = f"schedule:{schedule.id}:{run.isoformat()}"
         try:
-            request = SendRequest.model_validate({**schedule.request, "idempotency_key": key})
+            request = SendRequest.model_validate({**repeated, "idempotency_key": key})
         except ValidationError:
             return "the request is not valid any more"
         result = await self._intake.accept(

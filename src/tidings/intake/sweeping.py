@@ -1,24 +1,28 @@
-"""What is done with all of a batch, in the background: soon after it was asked for, and after a crash."""
+"""What is done with many rows, in the background: soon after it was asked for, and after a crash."""
 
 import asyncio
 import traceback
+from collections.abc import Awaitable, Callable
 
 import structlog
 
-from tidings.store import batch_sweeps
-from tidings.store.database import UNAVAILABLE, Pool, borrow
+from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _LOOK_EVERY = 30.0  # seconds: for sweeps whose process died
 _AFTER_TROUBLE = 1.0
 
+Step = Callable[[Connection], Awaitable[bool]]
+"""Does one page of what is stored to be done; False when nothing is."""
+
 
 class Sweeper:
     """Does the sweeps that are stored, a page at a time, until none is left; then waits for the next."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *steps: Step) -> None:
         self._pool = pool
+        self._steps = steps
         self._wanted = asyncio.Event()
 
     def wake(self) -> None:
@@ -47,8 +51,9 @@ class Sweeper:
                 continue
 
     async def _finish(self) -> None:
-        left = True
-        while left:
-            # A connection for each page: a long sweep must not keep one from those who accept.
-            async with borrow(self._pool) as connection:
-                left = await batch_sweeps.step(connection)
+        for step in self._steps:
+            left = True
+            while left:
+                # A connection for each page: a long sweep must not keep one from those who accept.
+                async with borrow(self._pool) as connection:
+                    left = await step(connection)

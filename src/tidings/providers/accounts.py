@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tidings.domain.channels import Channel
 from tidings.domain.provider import Account, FieldValue, Manifest
+from tidings.domain.senders import ascii_domain, domain_of
 from tidings.providers.fields import WrongValueError, read_value
 from tidings.settings import AccountSettings, Settings, SettingsError
 
@@ -88,9 +89,14 @@ def _build(
         weight=declared.weight,
         categories=declared.categories,
         countries=declared.countries,
-        sender_domains=tuple(one.lower() for one in declared.sender_domains),
+        sender_domains=tuple(map(ascii_domain, declared.sender_domains)),
+        sender_domain=_sender_domain(channels, values.get("from")),
     )
     return account, []
+
+
+def _sender_domain(channels: Sequence[Channel], sender: object) -> str:
+    return domain_of(sender) if Channel.EMAIL in channels and isinstance(sender, str) else ""
 
 
 def _values(

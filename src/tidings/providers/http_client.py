@@ -1,5 +1,6 @@
 """The HTTP client that providers share."""
 
+import asyncio
 from collections.abc import Sequence
 
 from pyreqwest.client import Client
@@ -35,12 +36,30 @@ class HttpClient:
             tls_context(trust, protocols=("h2", "http/1.1")), connect_timeout=connect_timeout
         )
         self._multiplexed: dict[Origin, Client] = {}
+        self._known: set[Origin] = set()
+        self._asking: dict[Origin, asyncio.Lock] = {}
 
     async def send(self, request: Request) -> Answer | Failure:
         url = parse_url(request.url)
         if not isinstance(url, Url):
             return url
         origin = origin_of(url)
+        if origin.scheme == "http" or origin in self._known:
+            return await self._send(origin, request, url)
+        # The first call tells what the server speaks; the others wait for it, not to open a connection each.
+        async with self._asking.setdefault(origin, asyncio.Lock()):
+            answer = await self._send(origin, request, url)
+            if isinstance(answer, Answer):
+                self._known.add(origin)
+            return answer
+
+    async def close(self) -> None:
+        """Calls in flight end as unknown."""
+        self._dialler.close()
+        for client in self._multiplexed.values():
+            await client.close()
+
+    async def _send(self, origin: Origin, request: Request, url: Url) -> Answer | Failure:
         client = self._multiplexed.get(origin)
         if client is None:
             answer = await self._dialler.send(origin, request, url)
@@ -48,12 +67,6 @@ class HttpClient:
                 return answer
             client = self._client(origin)
         return await multiplexed.exchange(client, request, url)
-
-    async def close(self) -> None:
-        """Calls in flight end as unknown."""
-        self._dialler.close()
-        for client in self._multiplexed.values():
-            await client.close()
 
     def _client(self, origin: Origin) -> Client:
         """One for each server, as a server that stops to offer HTTP/2 would concern no other."""

@@ -54,7 +54,7 @@ _NOT_THEIRS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """tags: the category first. metadata: what comes back with the vendor's reports; by `delivery_id`
+    """sender: None for the account's own. tags: the category first. metadata: what comes back with the vendor's reports; by `delivery_id`
     a report is matched to its delivery."""
 
     delivery_id: str
@@ -62,6 +62,7 @@ class Letter:
     to: Mailbox
     cc: tuple[Mailbox, ...]
     bcc: tuple[Mailbox, ...]
+    sender: Mailbox | None
     reply_to: Mailbox | None
     headers: Mapping[str, str] = field(repr=False)
     tags: tuple[str, ...]
@@ -86,6 +87,7 @@ def read_letter(message: Message) -> Letter | Permanent:
         return Permanent(Reason.ADDRESS_INVALID, detail=str(error))
     try:
         cc, bcc = (tuple(map(parse_mailbox, given)) for given in (content.cc, content.bcc))
+        sender = parse_mailbox(content.sender) if content.sender else None
         reply_to = parse_mailbox(content.reply_to) if content.reply_to else None
         headers = checked_headers(content.headers)
         check_attachments(content.attachments)
@@ -100,6 +102,7 @@ def read_letter(message: Message) -> Letter | Permanent:
         to=to,
         cc=cc,
         bcc=bcc,
+        sender=sender,
         reply_to=reply_to,
         headers=headers,
         tags=tuple(dict.fromkeys(filter(None, (message.category, *content.tags)))),

@@ -45,7 +45,7 @@ def compose(
 
 
 class Composer:
-    """Composes for one sender. What all its messages have in common is made once."""
+    """Composes for one sender, where a message has none of its own. What all have in common is made once."""
 
     def __init__(self, sender: Mailbox, extra_headers: Mapping[str, str] = _NO_FIELDS) -> None:
         """Raises ValueError for the name of an extra header."""
@@ -61,7 +61,7 @@ class Composer:
         return b"".join(
             (
                 b"Date: %b\r\n" % format_datetime(date.astimezone(UTC)).encode(),
-                self._from,
+                parse_mailbox(email.sender).field("From") if email.sender else self._from,
                 recipient.field("To"),
                 _copies(email.cc),
                 parse_mailbox(email.reply_to).field("Reply-To") if email.reply_to else b"",

@@ -53,6 +53,7 @@ def new_client(*, connect_timeout: float, idle: float, trust: Sequence[bytes] = 
         .connect_timeout(timedelta(seconds=connect_timeout))
         .pool_idle_timeout(timedelta(seconds=idle))
         .user_agent(f"Tidings/{__version__}")
+        .http2(True)
         .http1_lower_case_headers()
         # An answer is small; a compressed one could be a bomb, or break and hide the status.
         .gzip(False)

@@ -18,7 +18,8 @@ from tidings.store.notifications import NotificationRow
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """queued: whether its work begins; due_at: when, None for at once by the database's clock."""
+    """queued: whether its work begins; due_at: when, None for at once by the database's clock. decisions: those
+    that led to it, as domain/explanations.py remembers them."""
 
     notification_id: UUID
     id: UUID
@@ -29,6 +30,7 @@ class NewDelivery:
     queued: bool
     lane: Lane
     due_at: datetime | None
+    decisions: str | None = None
 
 
 async def store(
@@ -41,23 +43,28 @@ async def store(
     await connection.execute(
         """WITH accepted AS (
              INSERT INTO notifications (id, api_key_id, template_id, template_version, category, priority, routing,
-               on_unknown, user_id, correlation_id, collapse_key, batch_id, send_at, expires_at, sealed)
+               on_unknown, user_id, correlation_id, collapse_key, batch_id, send_at, expires_at, replay_of, sealed)
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::text[], $6::smallint[],
                $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::timestamptz[],
-               $14::timestamptz[], $15::bytea[])
+               $14::timestamptz[], $15::uuid[], $16::bytea[])
            ), d AS MATERIALIZED (
-             SELECT * FROM unnest($16::uuid[], $17::uuid[], $18::text[], $19::bytea[], $20::bytea[], $21::text[],
-               $22::text[], $23::bool[], $24::smallint[], $25::int[], $26::timestamptz[])
+             SELECT * FROM unnest($17::uuid[], $18::uuid[], $19::text[], $20::bytea[], $21::bytea[], $22::text[],
+               $23::text[], $24::bool[], $25::smallint[], $26::int[], $27::timestamptz[], $28::text[],
+               $29::timestamptz[])
                AS d (notification_id, id, channel, address_hash, sealed_address, status, reason, queued, priority,
-                 lane, due_at)
+                 lane, due_at, decisions, expires_at)
            ), planned AS (
-             INSERT INTO deliveries (notification_id, id, channel, address_hash, sealed_address, status, reason)
-             SELECT notification_id, id, channel, address_hash, sealed_address, status, reason FROM d
+             INSERT INTO deliveries (notification_id, id, channel, address_hash, sealed_address, status, reason,
+               decisions)
+             SELECT notification_id, id, channel, address_hash, sealed_address, status, reason, decisions FROM d
            )
-           INSERT INTO queue (delivery_id, notification_id, priority, lane, due_at)
-           SELECT id, notification_id, priority, lane, coalesce(due_at, now()) FROM d WHERE queued""",
+           INSERT INTO queue (delivery_id, notification_id, priority, lane, due_at, round_at, expires_at)
+           -- One that is queued with a reason waits for a time, before which trying does not begin.
+           SELECT id, notification_id, priority, lane, coalesce(due_at, now()),
+             CASE WHEN reason IS NOT NULL THEN due_at END, expires_at FROM d WHERE queued""",
         *_notification_arrays(notifications, keyring),
         *_delivery_arrays(deliveries, keyring),
+        _expiries(notifications, deliveries),
     )
 
 
@@ -77,8 +84,17 @@ def _notification_arrays(rows: Sequence[NotificationRow], keyring: KeyRing) -> l
         [row.batch_id for row in rows],
         [row.send_at for row in rows],
         [row.expires_at for row in rows],
+        [row.replay_of for row in rows],
         [keyring.seal(orjson.dumps(row.payload), row.id.bytes) for row in rows],
     ]
+
+
+def _expiries(
+    notifications: Sequence[NotificationRow], deliveries: Sequence[NewDelivery]
+) -> list[datetime | None]:
+    """Of each delivery's notification."""
+    known = {row.id: row.expires_at for row in notifications}
+    return [known[row.notification_id] for row in deliveries]
 
 
 def _delivery_arrays(rows: Sequence[NewDelivery], keyring: KeyRing) -> list[list[object]]:
@@ -100,4 +116,5 @@ def _delivery_arrays(rows: Sequence[NewDelivery], keyring: KeyRing) -> list[list
         [int(row.lane.priority) for row in rows],
         [row.lane.number for row in rows],
         [row.due_at for row in rows],
+        [row.decisions for row in rows],
     ]

@@ -10,7 +10,7 @@ from uuid import UUID
 import uuid_utils.compat as uuids
 
 from tidings.domain import breaker as breakers
-from tidings.domain import pacing
+from tidings.domain import ids, pacing
 from tidings.domain.breaker import (
     NONE,
     Breaker,
@@ -26,7 +26,7 @@ from tidings.store.database import Connection, Reader, Record
 
 CHANNEL = "tidings_health"
 EVENTS_KEPT = 1000
-"""Events of each account; those older than 30 days go, too."""
+"""Events of each account; how long they are kept is a setting."""
 _SEEN = 5.0  # seconds for which a worker counts as one that uses the account
 
 
@@ -120,11 +120,11 @@ async def report(
     return Told(shared, permits, changes)
 
 
-async def reset(connection: Connection, account: str) -> None:
-    """Close the breaker by hand and lift what slows the account down; recorded as an event."""
+async def reset(connection: Connection, account: str, by: str) -> None:
+    """Close the breaker by hand and lift what slows the account down; recorded as an event. by: who did it."""
     async with connection.transaction():
         before = (await _locked(connection, [account]))[account]
-        breaker, change = breakers.reset(before.breaker, before.now)
+        breaker, change = breakers.reset(before.breaker, before.now, by)
         await _write(connection, [Shared(account, breaker, Pace(), before.now, before.workers)])
         if change is not None:
             await _record(connection, account, change)
@@ -238,11 +238,22 @@ async def _record(connection: Connection, account: str, change: Change) -> None:
         change.detail,
     )
     await connection.execute(
-        """DELETE FROM account_events WHERE account = $1 AND (at < now() - interval '30 days' OR id <= (
-             SELECT id FROM account_events WHERE account = $1 ORDER BY id DESC OFFSET $2 LIMIT 1))""",
+        """DELETE FROM account_events WHERE account = $1 AND id <= (
+             SELECT id FROM account_events WHERE account = $1 ORDER BY id DESC OFFSET $2 LIMIT 1)""",
         account,
         EVENTS_KEPT,
     )
+
+
+async def forget_before(connection: Connection, moment: datetime, *, most: int = 10_000) -> int:
+    """Delete up to `most` events from before this moment; how many."""
+    done = await connection.execute(
+        """DELETE FROM account_events WHERE id = ANY (ARRAY(
+             SELECT id FROM account_events WHERE id < $1 ORDER BY id LIMIT $2))""",
+        ids.first_at(moment),
+        most,
+    )
+    return int(done.rpartition(" ")[2])
 
 
 def _details(one: Shared) -> dict[str, Any]:

@@ -4,14 +4,17 @@ Where a sweep has come to is a row. So it goes on after a crash, in whichever pr
 number of processes can look: a sweep that is being worked on is passed over.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
 
 from tidings.domain.channels import Channel
+from tidings.domain.explanations import Mark
 from tidings.domain.lanes import lane_number
 from tidings.domain.reasons import Reason
+from tidings.store import dead_letters
 from tidings.store.database import Connection, Record
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -19,8 +22,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 _PAGE = 500  # notifications
 
 
-async def step(connection: Connection) -> bool:
-    """Do one page of a sweep that nobody works on; False when there is none."""
+async def step(connection: Connection, queued: Callable[[], None]) -> bool:
+    """Do one page of a sweep that nobody works on; False when there is none. queued: called after the commit of one
+    that put something on the queue, for the workers to be woken."""
     async with connection.transaction():
         sweep = await connection.fetchrow(
             """SELECT batch_id, kind, include_unknown, after FROM batch_sweeps
@@ -47,12 +51,14 @@ async def step(connection: Connection) -> bool:
             await connection.execute(
                 "DELETE FROM batch_sweeps WHERE batch_id = $1 AND kind = $2", batch_id, kind
             )
+    if kind != "cancel" and page:
+        queued()
     return True
 
 
-async def finish(connection: Connection) -> None:
+async def finish(connection: Connection, queued: Callable[[], None]) -> None:
     """Do the sweeps that whoever began them left."""
-    while await step(connection):
+    while await step(connection, queued):
         log.info("batch.swept")
 
 
@@ -85,6 +91,18 @@ async def withdraw(
     )
     if released:
         await _end(connection, notification_ids, released, reason)
+    if reason is Reason.COLLAPSED and len(dequeued) + len(released) < len(ids):
+        await _mark(connection, notification_ids, reason)
+
+
+async def _mark(connection: Connection, notification_ids: Sequence[UUID], reason: Reason) -> None:
+    """What is being sent at this moment is not tried again: deliveries.load() sees it."""
+    await connection.execute(
+        """UPDATE deliveries SET decisions = concat_ws(' ', decisions, $2::text)
+           WHERE notification_id = ANY ($1::uuid[]) AND status = 'pending'""",
+        notification_ids,
+        str(Mark(reason, datetime.now(UTC))),
+    )
 
 
 async def _end(
@@ -132,35 +150,52 @@ async def _resume(connection: Connection, page: Sequence[UUID]) -> None:
 async def _retry(connection: Connection, page: Sequence[UUID], *, include_unknown: bool) -> None:
     """Back on the queue, in a new round of tries; the attempts before stay, and the numbers go on from them.
 
-    Where the channels were a fallback, its chain begins again, unless one of them arrived or may do so.
+    Where the channels were a fallback, its chain begins again, unless one of them arrived or may do so. What was
+    replayed is left to its replay.
     """
     again = ["failed", "unknown"] if include_unknown else ["failed"]
+    failed = await connection.fetch(
+        """SELECT id FROM deliveries WHERE notification_id = ANY ($1::uuid[]) AND status = ANY ($2::text[])
+             AND sealed_address IS NOT NULL""",  # null: the person was erased
+        page,
+        again,
+    )
+    letters = await dead_letters.hold(connection, [row["id"] for row in failed])
+    replayed = [one.delivery_id for one in letters if one.replays]
+    retried = {row["id"] for row in failed}.difference(replayed)
     rows = await connection.fetch(
         """WITH chosen AS MATERIALIZED (
              SELECT d.notification_id, d.id, d.channel, d.attempts, d.status = 'unknown' AS maybe_taken,
                CASE WHEN d.status = 'unknown' THEN d.account END AS account,
-               n.priority, coalesce(k.number, 0) AS app,
+               n.priority, n.expires_at, coalesce(k.number, 0) AS app,
                n.routing = 'all' OR row_number() OVER (PARTITION BY n.id ORDER BY d.id) = 1 AS first
              FROM notifications n JOIN deliveries d ON d.notification_id = n.id
              LEFT JOIN api_keys k ON k.id = n.api_key_id
              WHERE n.id = ANY ($1::uuid[]) AND d.notification_id = ANY ($1::uuid[]) AND d.status = ANY ($2::text[])
+               AND d.id = ANY ($3::uuid[])
                AND (n.routing = 'all' OR NOT EXISTS (
                  SELECT FROM deliveries o WHERE o.notification_id = n.id
-                   AND o.status IN ('pending', 'sent', 'delivered', 'unknown') AND o.status <> ALL ($2::text[])))
+                   AND (o.status IN ('pending', 'sent', 'delivered', 'unknown') AND o.status <> ALL ($2::text[])
+                        OR o.id = ANY ($4::uuid[]))))
+           ), revived AS (
+             DELETE FROM dead_letters WHERE delivery_id = ANY (ARRAY(SELECT id FROM chosen))
            ), put AS (
              UPDATE deliveries d SET status = 'pending', detail = NULL, updated_at = now(),
                reason = CASE WHEN NOT c.first THEN 'fallback_waiting' END
-             FROM chosen c WHERE d.notification_id = c.notification_id AND d.id = c.id
+             FROM chosen c WHERE d.notification_id = c.notification_id AND d.id = c.id RETURNING d.id
            )
-           SELECT * FROM chosen WHERE first ORDER BY id""",
+           -- Only what was there to be put: retention may have deleted it since it was chosen.
+           SELECT * FROM chosen WHERE first AND id = ANY (ARRAY(SELECT id FROM put)) ORDER BY id""",
         page,
         again,
+        list(retried),
+        replayed,
     )
     await connection.execute(
         """INSERT INTO queue (delivery_id, notification_id, priority, lane, attempts, spent, maybe_taken, account,
-             due_at, round_at)
+             expires_at, due_at, round_at)
            SELECT *, now(), now() FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::int[], $5::smallint[],
-             $5::smallint[], $6::bool[], $7::text[])
+             $5::smallint[], $6::bool[], $7::text[], $8::timestamptz[])
            ON CONFLICT DO NOTHING""",
         [row["id"] for row in rows],
         [row["notification_id"] for row in rows],
@@ -169,4 +204,5 @@ async def _retry(connection: Connection, page: Sequence[UUID], *, include_unknow
         [row["attempts"] for row in rows],
         [row["maybe_taken"] for row in rows],
         [row["account"] for row in rows],
+        [row["expires_at"] for row in rows],
     )

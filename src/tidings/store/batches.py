@@ -216,6 +216,19 @@ async def forget_keys(connection: Connection, older_than: float) -> None:
     )
 
 
+async def forget_before(connection: Connection, moment: datetime, *, most: int = 1_000) -> int:
+    """Delete up to `most` that were opened before, take no more, and have no notification left; how many."""
+    done = await connection.execute(
+        """DELETE FROM batches WHERE id = ANY (ARRAY(
+             SELECT b.id FROM batches b
+             WHERE b.id < $1 AND (b.sealed_at IS NOT NULL OR b.state = 'cancelled')
+               AND NOT EXISTS (SELECT FROM notifications n WHERE n.batch_id = b.id) LIMIT $2))""",
+        ids.first_at(moment),
+        most,
+    )
+    return int(done.rpartition(" ")[2])
+
+
 class BatchStates:
     """The batches that do not run, known in a process: asked for every delivery that is claimed."""
 

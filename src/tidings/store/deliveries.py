@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import orjson
@@ -12,14 +12,20 @@ from tidings.domain import ids
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.planning import OnUnknown, Routing
+from tidings.domain.preferences import NO_PREFERENCES, Preferences
 from tidings.domain.reasons import Reason
+from tidings.domain.senders import Sender
+from tidings.domain.suppressions import Block
+from tidings.store import preferences
 from tidings.store.database import Connection, Reader, Record
 from tidings.store.keyring import KeyRing, KeyRingError
+from tidings.store.suppressions import BLOCKS, read_blocks
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """A delivery as read for people: without its address. due_at: when it is tried next, if it waits."""
+    """A delivery as read for people: without its address. due_at: when it is tried next, if it waits for a time. waits:
+    how it waits in the queue, in which lane, and for which account alone; None while a worker holds it."""
 
     notification_id: UUID
     id: UUID
@@ -35,13 +41,19 @@ class DeliveryRow:
     updated_at: datetime | None
     due_at: datetime | None
     in_flight: bool
+    waits: Literal["due", "later", "parked"] | None
+    lane: int | None
+    pinned: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """All that a worker needs to know of a delivery and its notification.
 
-    unreadable: address and payload could not be opened, and are empty.
+    unreadable: address and payload could not be opened, and are empty. blocks: what the suppression list keeps away
+    from the address at this moment. replaced: a newer
+    notification took its place while it was being sent. sender: who its template says that it is from, once that
+    is at hand.
     """
 
     notification_id: UUID
@@ -59,6 +71,10 @@ class Work:
     payload: Mapping[str, Any] = field(repr=False)
     batch_id: UUID | None = None
     unreadable: bool = False
+    blocks: Sequence[Block] = ()
+    replaced: bool = False
+    preferences: Preferences = NO_PREFERENCES
+    sender: Sender | None = None
 
     @property
     def tries_from(self) -> datetime:
@@ -72,11 +88,14 @@ async def load(
 ) -> dict[UUID, Work]:
     """What is to be delivered, by delivery id; claimed: (notification id, delivery id)."""
     rows = await connection.fetch(
-        """SELECT d.notification_id, d.id, d.channel, d.sealed_address, n.template_id, n.template_version,
-             n.category, n.routing, n.on_unknown, n.user_id, n.batch_id, n.send_at, n.expires_at, n.sealed
+        f"""SELECT d.notification_id, d.id, d.channel, d.sealed_address, n.template_id, n.template_version,
+             n.category, n.routing, n.on_unknown, n.user_id, n.batch_id, n.send_at, n.expires_at, n.sealed,
+             d.decisions ~ '(^| )collapsed@' AS replaced, {BLOCKS} AS blocks,
+             {preferences.COLUMNS}
            FROM unnest($1::uuid[], $2::uuid[]) AS c (notification_id, id)
            JOIN deliveries d ON d.notification_id = c.notification_id AND d.id = c.id
-           JOIN notifications n ON n.id = c.notification_id""",
+           JOIN notifications n ON n.id = c.notification_id
+           LEFT JOIN preferences p ON p.user_id = n.user_id""",
         [notification_id for notification_id, _ in claimed],
         [delivery_id for _, delivery_id in claimed],
     )
@@ -131,6 +150,7 @@ class Released:
     channel: Channel
     priority: int
     app: int
+    expires_at: datetime | None
 
 
 async def release_fallbacks(
@@ -142,17 +162,22 @@ async def release_fallbacks(
            FROM (SELECT w.notification_id,
                    (SELECT min(f.id::text)::uuid FROM deliveries f WHERE f.notification_id = w.notification_id
                       AND f.status = 'pending' AND f.reason = 'fallback_waiting') AS id,
-                   n.priority, coalesce(k.number, 0) AS app
+                   n.priority, n.expires_at, coalesce(k.number, 0) AS app
                  FROM unnest($1::uuid[]) AS w (notification_id) JOIN notifications n ON n.id = w.notification_id
                  LEFT JOIN api_keys k ON k.id = n.api_key_id) next
            WHERE d.notification_id = next.notification_id AND d.id = next.id
              AND d.status = 'pending' AND d.reason = 'fallback_waiting'  -- not cancelled meanwhile
-           RETURNING d.notification_id, d.id, d.channel, next.priority, next.app""",
+           RETURNING d.notification_id, d.id, d.channel, next.priority, next.app, next.expires_at""",
         notification_ids,
     )
     return [
         Released(
-            row["notification_id"], row["id"], Channel(row["channel"]), row["priority"], row["app"]
+            row["notification_id"],
+            row["id"],
+            Channel(row["channel"]),
+            row["priority"],
+            row["app"],
+            row["expires_at"],
         )
         for row in rows
     ]
@@ -177,7 +202,10 @@ async def of_notifications(
     rows = await connection.fetch(
         """SELECT d.notification_id, d.id, d.channel, d.status, d.reason, d.detail, d.account, d.attempts,
              d.provider_message_id, d.sent_at, d.delivered_at, d.updated_at,
-             CASE WHEN q.lease IS NULL THEN q.due_at END AS due_at, q.started_at IS NOT NULL AS in_flight
+             CASE WHEN q.lease IS NULL AND isfinite(q.due_at) THEN q.due_at END AS due_at,
+             q.started_at IS NOT NULL AS in_flight, q.lane, q.account AS pinned,
+             CASE WHEN q.delivery_id IS NULL OR q.lease IS NOT NULL THEN NULL WHEN q.due_at <= now() THEN 'due'
+               WHEN isfinite(q.due_at) THEN 'later' ELSE 'parked' END AS waits
            FROM deliveries d LEFT JOIN queue q ON q.delivery_id = d.id AND d.status = 'pending'
            WHERE d.notification_id = ANY($1::uuid[]) ORDER BY d.id""",
         notification_ids,
@@ -208,7 +236,7 @@ async def find(connection: Reader, delivery_id: UUID) -> DeliveryRow | None:
 def _work(row: Record, keyring: KeyRing) -> Work:
     address, payload, unreadable = "", {}, False
     try:
-        address = keyring.open(row["sealed_address"], row["id"].bytes).decode()
+        address = keyring.open(row["sealed_address"] or b"", row["id"].bytes).decode()
         payload = orjson.loads(keyring.open(row["sealed"], row["notification_id"].bytes))
     except KeyRingError:
         unreadable = True  # one such row must not keep the others of its batch from being sent
@@ -228,6 +256,9 @@ def _work(row: Record, keyring: KeyRing) -> Work:
         payload=payload,
         batch_id=row["batch_id"],
         unreadable=unreadable,
+        blocks=read_blocks(row["blocks"]),
+        replaced=bool(row["replaced"]),
+        preferences=preferences.parsed(row),
     )
 
 

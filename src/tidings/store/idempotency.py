@@ -57,9 +57,14 @@ async def holders(
     return {(row["api_key_id"], row["key"]): KeyClaim(**dict(row)) for row in rows}
 
 
-async def forget(connection: Connection, older_than: float) -> None:
-    """Delete keys older than so many seconds."""
-    await connection.execute(
-        "DELETE FROM idempotency_keys WHERE created_at < now() - make_interval(secs => $1)",
-        older_than,
-    )
+async def forget(connection: Connection, older_than: float, *, at_once: int = 10_000) -> None:
+    """Delete keys older than so many seconds; in bounded transactions, so that nobody waits long for one."""
+    done = ""
+    while done != "DELETE 0":
+        done = await connection.execute(
+            """DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM idempotency_keys WHERE created_at < now() - make_interval(secs => $1)
+                 ORDER BY created_at LIMIT $2))""",
+            older_than,
+            at_once,
+        )

@@ -9,17 +9,16 @@ from uuid import UUID
 import orjson
 
 from tidings.domain import ids
-from tidings.domain.channels import Channel
-from tidings.domain.deliveries import SIGNIFICANCE, DeliveryStatus
 from tidings.domain.planning import OnUnknown, Routing
 from tidings.domain.priorities import Priority
 from tidings.store.database import Reader, Record
-from tidings.store.keyring import KeyRing
+from tidings.store.keyring import KeyRing, KeyRingError
 
 
 @dataclass(frozen=True, slots=True)
 class NotificationFacts:
-    """What is stored of a notification in the open: readable with any key ring."""
+    """What is stored of a notification in the open: readable with any key ring. replay_of: the delivery that
+    it sends once more."""
 
     id: UUID
     api_key_id: UUID
@@ -35,6 +34,7 @@ class NotificationFacts:
     batch_id: UUID | None
     send_at: datetime | None
     expires_at: datetime | None
+    replay_of: UUID | None = field(default=None, kw_only=True)
 
     @property
     def accepted_at(self) -> datetime:
@@ -48,8 +48,8 @@ class NotificationRow(NotificationFacts):
     payload: Mapping[str, Any] = field(repr=False)
 
 
-_FACTS = """id, api_key_id, template_id, template_version, category, priority, routing, on_unknown,
-  user_id, correlation_id, collapse_key, batch_id, send_at, expires_at"""
+FACTS = """id, api_key_id, template_id, template_version, category, priority, routing, on_unknown,
+  user_id, correlation_id, collapse_key, batch_id, send_at, expires_at, replay_of"""
 
 
 async def fetch(
@@ -57,16 +57,32 @@ async def fetch(
 ) -> NotificationRow | None:
     """Raises KeyRingError where the ring does not open its payload."""
     row = await connection.fetchrow(
-        f"SELECT {_FACTS}, sealed FROM notifications WHERE id = $1", notification_id
+        f"SELECT {FACTS}, sealed FROM notifications WHERE id = $1", notification_id
     )
     return None if row is None else notification_row(row, keyring)
 
 
+async def fetch_many(
+    connection: Reader, notification_ids: Sequence[UUID], keyring: KeyRing
+) -> dict[UUID, NotificationRow | None]:
+    """Those of these that are stored; None for one that the ring does not open."""
+    rows = await connection.fetch(
+        f"SELECT {FACTS}, sealed FROM notifications WHERE id = ANY ($1::uuid[])", notification_ids
+    )
+    found: dict[UUID, NotificationRow | None] = {}
+    for row in rows:
+        try:
+            found[row["id"]] = notification_row(row, keyring)
+        except KeyRingError:
+            found[row["id"]] = None  # one such must not keep the others from being read
+    return found
+
+
 async def facts(connection: Reader, notification_id: UUID) -> NotificationFacts | None:
     row = await connection.fetchrow(
-        f"SELECT {_FACTS} FROM notifications WHERE id = $1", notification_id
+        f"SELECT {FACTS} FROM notifications WHERE id = $1", notification_id
     )
-    return None if row is None else NotificationFacts(**_facts(row))
+    return None if row is None else NotificationFacts(**facts_of(row))
 
 
 async def batch_of(connection: Reader, notification_id: UUID) -> UUID | None:
@@ -77,76 +93,12 @@ async def batch_of(connection: Reader, notification_id: UUID) -> UUID | None:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What to list; None and empty mean any. status is the status of the whole notification."""
-
-    status: DeliveryStatus | None = None
-    channel: Channel | None = None
-    template_id: str | None = None
-    correlation_id: str | None = None
-    user_id: str | None = None
-    address_hashes: Sequence[bytes] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-async def listed(
-    connection: Reader,
-    wanted: Filter,
-    *,
-    before: UUID | None,
-    limit: int,
-) -> list[NotificationFacts]:
-    """Newest first, below the id `before` (keyset pagination)."""
-    upper = ids.first_at(wanted.until) if wanted.until else None
-    if before is not None:
-        upper = before if upper is None else min(before, upper)
-    arguments: list[object] = []
-
-    def bind(value: object) -> str:
-        arguments.append(value)
-        return f"${len(arguments)}"
-
-    conditions = ["true"]
-    if upper is not None:
-        conditions.append(f"n.id < {bind(upper)}")
-    if wanted.since:
-        conditions.append(f"n.id >= {bind(ids.first_at(wanted.since))}")
-    conditions += [
-        f"n.{column} = {bind(value)}"
-        for column in ("template_id", "correlation_id", "user_id")
-        if (value := getattr(wanted, column)) is not None
-    ]
-    if wanted.address_hashes:
-        conditions.append(
-            f"""n.id IN (SELECT notification_id FROM deliveries
-                WHERE address_hash = ANY({bind(list(wanted.address_hashes))}::bytea[]) AND address_hash <> '')"""
-        )
-    if wanted.channel is not None:
-        conditions.append(
-            f"EXISTS (SELECT FROM deliveries d WHERE d.notification_id = n.id AND d.channel = {bind(wanted.channel)})"
-        )
-    if wanted.status is not None:
-        ranked = bind([str(status) for status in SIGNIFICANCE])
-        conditions.append(
-            f"""(SELECT d.status FROM deliveries d WHERE d.notification_id = n.id
-                 ORDER BY array_position({ranked}::text[], d.status) LIMIT 1) = {bind(wanted.status)}"""
-        )
-    rows = await connection.fetch(
-        f"""SELECT {_FACTS} FROM notifications n WHERE {" AND ".join(conditions)}
-            ORDER BY n.id DESC LIMIT {bind(limit)}""",
-        *arguments,
-    )
-    return [NotificationFacts(**_facts(row)) for row in rows]
-
-
 def notification_row(row: Record, keyring: KeyRing) -> NotificationRow:
     """From a row that has all the columns of the table."""
     payload = orjson.loads(keyring.open(row["sealed"], row["id"].bytes))
-    return NotificationRow(**_facts(row), payload=payload)
+    return NotificationRow(**facts_of(row), payload=payload)
 
 
-def _facts(row: Record) -> dict[str, Any]:
+def facts_of(row: Record) -> dict[str, Any]:
     values = {name: value for name, value in row.items() if name != "sealed"}
     return {**values, "priority": Priority(row["priority"])}

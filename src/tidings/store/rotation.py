@@ -13,11 +13,8 @@ was written meanwhile, and is sealed again too.
 
 import asyncio
 import contextlib
-import fcntl
-import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from tidings.store.database import Connection, Record
@@ -27,8 +24,6 @@ from tidings.store.keyring import (
     KeyRingError,
     Keys,
     header_of,
-    read_keys,
-    write_keys,
 )
 
 # A page's rows are read, sealed and written in some 20 ms, so nobody waits long for a row of it.
@@ -70,18 +65,23 @@ def _address_hash(row: Record) -> bytes:
     return digest
 
 
+def _hash(row: Record) -> bytes:
+    digest: bytes = row["hash"]
+    return digest
+
+
 _ID = (("id", "uuid"),)
+_SUPPRESSION = (("channel", "text"), ("address_hash", "bytea"), ("category", "text"))
 SEALED: tuple[Sealed, ...] = (
     Sealed("installation", "value", (("name", "text"),), _name),
     Sealed("users", "sealed", (("id", "text"),), _text_id),
+    Sealed("users", "sealed_attributes", (("id", "text"),), _text_id),
     Sealed("devices", "sealed_token", _ID, _own_id),
-    Sealed(
-        "suppressions",
-        "sealed_address",
-        (("channel", "text"), ("address_hash", "bytea")),
-        _address_hash,
-    ),
+    Sealed("suppressions", "sealed_address", _SUPPRESSION, _address_hash),
+    Sealed("suppressions", "sealed_note", _SUPPRESSION, _address_hash),
     Sealed("schedules", "sealed", _ID, _own_id),
+    Sealed("broadcasts", "sealed", _ID, _own_id),
+    Sealed("digests", "sealed", _ID, _hash, binding=("hash",)),
     Sealed("notifications", "sealed", _ID, _own_id),
     Sealed(
         "deliveries",
@@ -133,20 +133,6 @@ class Outcome:
         return sum(count.unreadable for count in self.counts.values())
 
 
-def add_key(path: Path) -> Keys:
-    """Add a key to the ring in this file and make it active. Raises KeyRingError.
-
-    The key is in the file, for good, before it is active: no value can be sealed with a key that a
-    power cut takes away.
-    """
-    with _locked(path.parent):
-        keys = read_keys(path)
-        rotated = keys.rotated()
-        write_keys(path, replace(rotated, active=keys.active))
-        write_keys(path, rotated)
-    return rotated
-
-
 async def check(connection: Connection, keyring: KeyRing) -> int:
     """Open what is kept to tell whether a ring fits a database; how many values that were, none in a
     database that was never used. Raises KeyRingError."""
@@ -168,8 +154,7 @@ async def reseal(
         counts[page.table] += page
         report(page)
     for _ in range(_LAST_LOOKS):
-        await settle(KEYS_AGE + _MARGIN)
-        await _transactions_end(connection)
+        await _others_follow(connection, settle)
         look = {sealed.table: Count(sealed.table) for sealed in SEALED}
         async for page in _pass(connection, keyring):
             look[page.table] += page
@@ -179,9 +164,24 @@ async def reseal(
     return Outcome(counts, complete=False)
 
 
+async def old_keys(
+    connection: Connection, keys: Keys, settle: Callable[[float], Any] = asyncio.sleep
+) -> dict[int, int]:
+    """How many values each key but the active one seals, by key, also of those that the ring does not have. What
+    processes with this ring were writing when it was called has been written by then."""
+    await _others_follow(connection, settle)
+    found = dict.fromkeys(keys.keys, 0)
+    for counts in (await usage(connection)).values():
+        for key, count in counts.items():
+            found[key] = found.get(key, 0) + count
+    return {key: count for key, count in found.items() if key != keys.active}
+
+
 async def total(connection: Connection) -> int:
     """Rows that a pass looks at."""
-    tables = " + ".join(f"(SELECT count(*) FROM {sealed.table})" for sealed in SEALED)
+    tables = " + ".join(
+        f"(SELECT count(*) FROM {table})" for table in {sealed.table for sealed in SEALED}
+    )
     count: int = await connection.fetchval(f"SELECT {tables}", timeout=3600)
     return count
 
@@ -195,15 +195,19 @@ async def usage(connection: Connection) -> dict[str, dict[int, int]]:
                 FROM {sealed.table} WHERE {sealed.column} IS NOT NULL GROUP BY 1 ORDER BY 1""",
             timeout=3600,
         )
-        found[sealed.table] = {row["key"]: row["count"] for row in rows}
+        of_table = found.setdefault(sealed.table, {})
+        for row in rows:
+            of_table[row["key"]] = of_table.get(row["key"], 0) + row["count"]
     return found
 
 
 async def _pass(connection: Connection, keyring: KeyRing) -> AsyncIterator[Count]:
-    """Every sealed value once; a count per page."""
+    """Every sealed value once; a count per page. Rows that have several are counted with the first."""
+    before: set[str] = set()
     for sealed in SEALED:
         async for page in _table(connection, keyring, sealed):
-            yield page
+            yield replace(page, rows=0) if sealed.table in before else page
+        before.add(sealed.table)
 
 
 async def _table(connection: Connection, keyring: KeyRing, sealed: Sealed) -> AsyncIterator[Count]:
@@ -280,6 +284,12 @@ def _update(sealed: Sealed) -> str:
         SELECT count(*) FROM done"""
 
 
+async def _others_follow(connection: Connection, settle: Callable[[float], Any]) -> None:
+    """Until no process that reads the same ring seals with a key that was active before."""
+    await settle(KEYS_AGE + _MARGIN)
+    await _transactions_end(connection)
+
+
 async def _transactions_end(connection: Connection) -> None:
     """Wait until every transaction that is running now has ended, for a bounded time: what one that
     lasts longer still writes, the next look finds."""
@@ -290,18 +300,3 @@ async def _transactions_end(connection: Connection) -> None:
         ):
             return
         await asyncio.sleep(0.1)
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Two rotations at once would both add a key under the same id, and one of them would be lost. The
-    lock is the directory's: the file itself is replaced meanwhile."""
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError as error:
-        raise KeyRingError(f"cannot open {directory}: {error.strerror}") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

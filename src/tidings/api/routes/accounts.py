@@ -24,7 +24,8 @@ _RECENT = 5  # events shown with each account
 
 
 class AccountEventView(BaseModel):
-    """detail: what was counted, such as "12 of 40 failed, 3 slow"."""
+    """detail: what was counted, such as "12 of 40 failed, 3 slow", or who reset it: the name of the API key and its
+    id."""
 
     event_id: UUID
     account: str
@@ -100,13 +101,13 @@ async def events(
 
 
 @router.post("/{name}/reset", responses=problems(404))
-async def reset(name: str, parts: Wired, _: CanManageAccounts) -> AccountView:
-    """Close an account's breaker by hand, and lift what slows it down"""
+async def reset(name: str, parts: Wired, key: CanManageAccounts) -> AccountView:
+    """Close an account's breaker by hand, and lift what slows it down; the event names the API key"""
     account = next((one for one in parts.accounts if one.name == name), None)
     if account is None:
         raise Problem(Code.NOT_FOUND, "There is no such account.")
     async with parts.pool.acquire() as connection:
-        await account_health.reset(connection, name)
+        await account_health.reset(connection, name, f"{key.name} ({key.id})")
         shared = {one.account: one for one in await account_health.read(connection)}
         newest = await account_health.events(connection, _RECENT)
     return _view(parts, account, shared.get(name), newest)

@@ -10,21 +10,27 @@ from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer
 
 from tidings.api.authentication import CanRead, CanSend
 from tidings.api.paging import Cursor, Limit
-from tidings.api.parts import Wired
+from tidings.api.parts import Parts, Wired
 from tidings.api.problems import Code, Problem
 from tidings.api.responses import problems
+from tidings.api.routes.digests import DigestView
+from tidings.api.waiting import Waiting, waiting_for
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus, rollup, significance
 from tidings.domain.priorities import PriorityWord
+from tidings.domain.reasons import Reason
 from tidings.intake.request import Address, Moment, Name, TemplateId, as_stored
 from tidings.queue import postgres as queue
-from tidings.store import attempts, deliveries, notifications
+from tidings.store import attempts, deliveries, digests, listing, notifications
 from tidings.store.attempts import AttemptRow
 from tidings.store.deliveries import DeliveryRow
 from tidings.store.keyring import KeyRing
-from tidings.store.notifications import Filter, NotificationFacts
+from tidings.store.listing import Filter
+from tidings.store.notifications import NotificationFacts
 
 router = APIRouter(prefix="/notifications", tags=["notifications"])
+
+_TEXTS = {reason.value: reason.text for reason in Reason}
 
 
 class Event(BaseModel):
@@ -44,8 +50,18 @@ class Event(BaseModel):
         return {name: value for name, value in serialize(self).items() if value is not None}
 
 
+class WaitingView(BaseModel):
+    """reason: a code, and text says what it means. until: when that is over or looked at again, where it is known."""
+
+    reason: str
+    text: str | None
+    until: datetime | None
+    detail: str | None
+
+
 class DeliveryStatusView(BaseModel):
-    """provider: the kind of the account that took it. next_attempt_at: when it waits for a retry or its time."""
+    """provider: the kind of the account that took it. next_attempt_at: when it waits for a retry or its time.
+    waiting_for: what keeps it at this moment from being sent; null when it does not wait."""
 
     delivery_id: UUID
     channel: Channel
@@ -57,6 +73,7 @@ class DeliveryStatusView(BaseModel):
     attempts: int
     in_flight: bool
     next_attempt_at: datetime | None
+    waiting_for: WaitingView | None
     events: list[Event]
 
 
@@ -78,12 +95,18 @@ class NotificationSummary(BaseModel):
 
 
 class NotificationStatusView(NotificationSummary):
+    """replay_of: the delivery that failed for good and that this sends once more. digest: the one that it went into,
+    and that tells it."""
+
+    replay_of: UUID | None
+    digest: DigestView | None
     events: list[Event]
     deliveries: list[DeliveryStatusView]
 
 
 class NotificationPage(BaseModel):
-    """next_cursor: for the page behind this one; null on the last."""
+    """next_cursor: for the page behind this one; null on the last. With status, channel or template_id, a page looks
+    at 10,000 notifications at the most: it may have few of them, or none, and not be the last."""
 
     notifications: list[NotificationSummary]
     next_cursor: UUID | None
@@ -102,11 +125,18 @@ async def status(notification_id: UUID, parts: Wired, _: CanRead) -> Notificatio
         raise _not_found()
     found = (await deliveries.of_notifications(parts.pool, [notification_id]))[notification_id]
     tried = await attempts.of_notification(parts.pool, notification_id)
-    views = [_delivery(one, tried.get(one.id, []), parts.providers) for one in found]
+    waiting = await waiting_for(parts, row, found)
+    views = [
+        _delivery(one, tried.get(one.id, []), parts.providers, waiting.get(one.id)) for one in found
+    ]
     leading = _leading(found)
     summary = _summary(row, found)
     return NotificationStatusView(
-        **summary.model_dump(), events=_reached(leading), deliveries=views
+        **summary.model_dump(),
+        replay_of=row.replay_of,
+        digest=await _digest(parts, notification_id, found),
+        events=_reached(leading),
+        deliveries=views,
     )
 
 
@@ -138,11 +168,11 @@ async def listed(
         since=since,
         until=until,
     )
-    rows = await notifications.listed(parts.pool, wanted, before=cursor, limit=limit)
-    found = await deliveries.of_notifications(parts.pool, [row.id for row in rows])
+    page = await listing.page(parts.pool, wanted, before=cursor, limit=limit)
+    found = await deliveries.of_notifications(parts.pool, [row.id for row in page.rows])
     return NotificationPage(
-        notifications=[_summary(row, found[row.id]) for row in rows],
-        next_cursor=rows[-1].id if len(rows) == limit else None,
+        notifications=[_summary(row, found[row.id]) for row in page.rows],
+        next_cursor=page.next_cursor,
     )
 
 
@@ -165,6 +195,15 @@ async def cancel(notification_id: UUID, parts: Wired, _: CanSend) -> Cancelled:
             raise _not_found()
         raise Problem(Code.NOT_CANCELLABLE, "Every delivery has ended or is being sent.")
     return Cancelled(notification_id=notification_id, cancelled=cancelled)
+
+
+async def _digest(
+    parts: Parts, notification_id: UUID, found: Sequence[DeliveryRow]
+) -> DigestView | None:
+    if not any(one.reason == Reason.DIGESTED for one in found):
+        return None
+    row = await digests.of_member(parts.pool, notification_id)
+    return None if row is None else DigestView.of(row)
 
 
 def _not_found() -> Problem:
@@ -199,7 +238,10 @@ def _summary(row: NotificationFacts, found: Sequence[DeliveryRow]) -> Notificati
 
 
 def _delivery(
-    one: DeliveryRow, tried: Sequence[AttemptRow], providers: Mapping[str, str]
+    one: DeliveryRow,
+    tried: Sequence[AttemptRow],
+    providers: Mapping[str, str],
+    waiting: Waiting | None,
 ) -> DeliveryStatusView:
     provider = providers.get(one.account or "")
     attempted = [
@@ -226,8 +268,14 @@ def _delivery(
         attempts=one.attempts,
         in_flight=one.in_flight,
         next_attempt_at=one.due_at,
+        waiting_for=_waiting(waiting) if waiting else None,
         events=sorted(attempted + _reached(one), key=lambda event: event.timestamp),
     )
+
+
+def _waiting(one: Waiting) -> WaitingView:
+    text = _TEXTS.get(one.reason)
+    return WaitingView(reason=str(one.reason), text=text, until=one.until, detail=one.detail)
 
 
 def _reached(one: DeliveryRow) -> list[Event]:

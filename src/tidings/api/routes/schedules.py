@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import uuid_utils.compat as uuids
 from fastapi import APIRouter, Response
@@ -13,10 +13,12 @@ from tidings.api.authentication import CanRead, CanSend
 from tidings.api.bodies import StrictJson
 from tidings.api.paging import Cursor, Limit
 from tidings.api.parts import Parts, Wired
-from tidings.api.problems import Code, Problem
+from tidings.api.problems import Code, Problem, of_refusal
 from tidings.api.responses import problems
 from tidings.domain.schedules import CatchUp, Recurrence, WrongScheduleError
-from tidings.intake.request import Name, RepeatableRequest, Wire
+from tidings.intake.refusals import misfit
+from tidings.intake.request import Name, RepeatableRequest, Wire, Zone
+from tidings.intake.scheduling import UNREADABLE
 from tidings.store import schedules
 from tidings.store.api_keys import ApiKey, Role
 from tidings.store.database import borrow
@@ -33,19 +35,10 @@ def _cron(value: str) -> str:
     return value
 
 
-def _zone(value: str) -> str:
-    if value not in available_timezones():
-        raise ValueError("must be a time zone of the IANA database, such as Europe/Berlin")
-    return value
-
-
 Cron = Annotated[
     str,
     Field(min_length=9, max_length=255, json_schema_extra={"format": "cron"}),
     AfterValidator(_cron),
-]
-Zone = Annotated[
-    str, Field(max_length=64, json_schema_extra={"format": "timezone"}), AfterValidator(_zone)
 ]
 
 
@@ -80,7 +73,8 @@ class ScheduleChange(Wire):
 
 class ScheduleView(BaseModel):
     """runs: that made a notification. last_problem: why the last run made none. Its data and addresses are kept
-    sealed and not shown."""
+    sealed and not shown. template_id is null where its request cannot be read with the keys that there are: such a
+    schedule sends nothing, until it is given another request."""
 
     schedule_id: UUID
     name: str | None
@@ -88,7 +82,7 @@ class ScheduleView(BaseModel):
     timezone: str
     catch_up: CatchUp
     state: ScheduleState
-    template_id: str
+    template_id: str | None
     next_run: datetime | None
     runs: int
     last_run: datetime | None
@@ -106,6 +100,7 @@ class SchedulePage(BaseModel):
 @router.post("", status_code=201, responses=problems(413))
 async def create(body: NewSchedule, parts: Wired, key: CanSend) -> ScheduleView:
     """Send it at every time that the schedule names."""
+    await _fits(parts, body.request)
     fresh = Schedule(
         id=uuids.uuid7(),
         api_key_id=key.id,
@@ -118,7 +113,7 @@ async def create(body: NewSchedule, parts: Wired, key: CanSend) -> ScheduleView:
         next_run=None,
     ).after(_now())
     async with borrow(parts.pool) as connection:
-        await schedules.save(connection, fresh, parts.keyring)
+        await schedules.create(connection, fresh, parts.keyring)
     parts.schedules_changed()
     return _view(fresh)
 
@@ -149,6 +144,8 @@ async def change(
     schedule_id: UUID, body: ScheduleChange, parts: Wired, key: CanSend
 ) -> ScheduleView:
     """Change, pause or resume it. Runs that fell into a pause are not made up for."""
+    if body.request is not None:
+        await _fits(parts, body.request)
     changes: dict[str, Any] = {
         name: value
         for name in ("name", "cron", "timezone", "catch_up")
@@ -178,9 +175,16 @@ async def _changed(
             raise Problem(Code.FORBIDDEN, "It was made with another API key.")
         fields = {name: getattr(found, name) for name in Schedule.__dataclass_fields__}
         changed = Schedule(**{**fields, **changes}).after(_now())
-        await schedules.save(connection, changed, parts.keyring)
+        await schedules.change(connection, changed, parts.keyring)
     parts.schedules_changed()
     return changed
+
+
+async def _fits(parts: Parts, request: RepeatableRequest) -> None:
+    """Raises Problem where each run would be refused for its data. A template can be made, or changed, later."""
+    template = await parts.templates.find(request.template_id)
+    if template and template.contract and (found := template.contract.mismatches(request.data)):
+        raise of_refusal(misfit(found), within="request.")
 
 
 def _document(request: RepeatableRequest) -> dict[str, Any]:
@@ -195,12 +199,12 @@ def _view(one: Schedule) -> ScheduleView:
         timezone=one.timezone,
         catch_up=one.catch_up,
         state=one.state,
-        template_id=one.request["template_id"],
+        template_id=one.request and one.request["template_id"],
         next_run=one.next_run if one.state is ScheduleState.ACTIVE else None,
         runs=one.runs,
         last_run=one.last_run,
         last_notification_id=one.last_notification,
-        last_problem=one.last_problem,
+        last_problem=UNREADABLE if one.request is None else one.last_problem,
     )
 
 

@@ -17,7 +17,6 @@ from fastapi import Request
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from tidings.api.bodies import parse
 from tidings.api.parts import Parts
@@ -25,6 +24,7 @@ from tidings.api.problems import Code, FieldError, Problem, of_refusal, of_valid
 from tidings.api.routes.lines import Line, slices
 from tidings.api.routes.sending import submission_of, wrong_key
 from tidings.api.routes.targets import named_batch
+from tidings.api.streamed import StreamedAnswer
 from tidings.intake.drafting import Receipt, Submission
 from tidings.intake.filling import BatchClosedError, IntoStream
 from tidings.store import batches
@@ -56,7 +56,7 @@ async def stream(request: Request, parts: Parts, key: ApiKey) -> Response:
         raise _wrong("from_line", message)
     seals = _flag(request, "seal", default=named is None)
     run = _Run(parts, key, batch, first, ids=_flag(request, "ids", default=False), seals=seals)
-    return _Answer(run.answers(request))
+    return StreamedAnswer(run.answers(request))
 
 
 async def _batch_of_its_own(request: Request, parts: Parts, key: ApiKey) -> BatchRow:
@@ -66,25 +66,6 @@ async def _batch_of_its_own(request: Request, parts: Parts, key: ApiKey) -> Batc
     ):
         raise wrong_key("must be 1 to 255 printable ASCII characters")
     return await batches.open_by_key(parts.pool, NewBatch(uuids.uuid7(), key.id, key=given))
-
-
-class _Answer(Response):
-    """Sends each part as it comes, while the request's body is still being read; Starlette's own streaming
-    answer may take what comes of the body for itself."""
-
-    media_type = "application/x-ndjson"
-
-    def __init__(self, parts: AsyncIterator[bytes]) -> None:
-        super().__init__(status_code=202)
-        self._parts = parts
-        del self.headers["content-length"]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = self.raw_headers
-        await send({"type": "http.response.start", "status": 202, "headers": headers})
-        async for part in self._parts:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ _LONGEST = 64 * 1024
 def fields(letters: Sequence[Letter], sender: Mailbox, *, test_mode: bool) -> Fields:
     """All of them as one form; several: as `group_of` says that they may be."""
     first = letters[0]
-    yield "from", shown(sender)
+    yield "from", shown(first.sender or sender)
     for letter in letters:
         yield "to", letter.to.address
     for name, mailboxes in (("cc", first.cc), ("bcc", first.bcc)):
@@ -62,7 +62,8 @@ def group_of(letter: Letter) -> Hashable:
         return None
     by = letter.reply_to
     names = tuple(name for name, _ in _texts(letter))
-    return names, None if by is None else (by.name, by.address), letter.tags
+    reply_to = None if by is None else (by.name, by.address)
+    return names, letter.sender, reply_to, letter.tags
 
 
 def _texts(letter: Letter) -> Iterator[tuple[str, str]]:

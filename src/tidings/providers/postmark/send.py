@@ -75,7 +75,7 @@ class PostmarkApi:
     def _email(self, letter: Letter) -> dict[str, Any]:
         content = letter.content
         email: dict[str, Any] = {
-            "From": self._sender,
+            "From": shown(letter.sender) if letter.sender else self._sender,
             "To": shown(letter.to),
             "Subject": content.subject,
             "TextBody": content.text,

@@ -68,7 +68,7 @@ class ResendApi:
     def _email(self, letter: Letter) -> dict[str, Any]:
         content = letter.content
         email: dict[str, Any] = {
-            "from": self._sender,
+            "from": shown(letter.sender) if letter.sender else self._sender,
             "to": [shown(letter.to)],
             "subject": content.subject,
             "text": content.text,

@@ -17,7 +17,7 @@ CATEGORIES = 10
 
 
 def mail_send(letters: Sequence[Letter], sender: Mailbox, *, sandbox: bool) -> dict[str, Any]:
-    """All of them as one request: alike in reply_to, tags and attachments."""
+    """All of them as one request: alike in sender, reply_to, tags and attachments."""
     first = letters[0]
     text, html = first.content.text, first.content.html
     tags: tuple[str, str] | None = None
@@ -27,7 +27,7 @@ def mail_send(letters: Sequence[Letter], sender: Mailbox, *, sandbox: bool) -> d
         text, html = tags[0], None if html is None else tags[1]
     body: dict[str, Any] = {
         "personalizations": [_personalization(letter, tags) for letter in letters],
-        "from": address(sender),
+        "from": address(first.sender or sender),
         "subject": first.content.subject,
         "content": _content(text, html),
     }

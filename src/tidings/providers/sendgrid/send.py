@@ -69,8 +69,8 @@ def _shared(letter: Letter) -> Hashable:
     reply_to = None if by is None else (by.name, by.address)
     bodies = letter.content.html is not None
     if fits_substitution(letter):
-        return reply_to, letter.tags, bodies
-    return reply_to, letter.tags, bodies, letter.content.text, letter.content.html
+        return letter.sender, reply_to, letter.tags, bodies
+    return letter.sender, reply_to, letter.tags, bodies, letter.content.text, letter.content.html
 
 
 def _parts(items: Sequence[Letter], group: Sequence[int]) -> Sequence[Sequence[int]]:

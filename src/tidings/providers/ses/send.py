@@ -69,11 +69,12 @@ class SesApi:
         return Probe(self.signer.call("GET", "/v2/email/account", {}))
 
     def _email(self, letter: Letter) -> dict[str, Any]:
+        sender = letter.sender or self.sender
         raw = self.composer.compose(
             letter.content,
             recipient=letter.to,
             # SES puts an id of its own in its place.
-            message_id=f"{letter.delivery_id}@{self.sender.domain}",
+            message_id=f"{letter.delivery_id}@{sender.domain}",
             date=datetime.fromtimestamp(self.clock(), UTC),
         )
         destination = {"ToAddresses": [letter.to.address]}
@@ -81,7 +82,7 @@ class SesApi:
             if mailboxes:
                 destination[name] = [one.address for one in mailboxes]
         email = {
-            "FromEmailAddress": self.sender.address,
+            "FromEmailAddress": sender.address,
             "Destination": destination,
             "Content": {"Raw": {"Data": b64encode(raw).decode("ascii")}},
             "EmailTags": _tags(letter),

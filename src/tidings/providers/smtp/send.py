@@ -132,11 +132,12 @@ class SmtpProvider:
         checked_headers(content.headers)
         check_attachments(content.attachments)
         recipient = Mailbox("", wire_address(message.address))
-        message_id = f"{message.delivery_id}@{self._sender.domain}"
+        sender = parse_mailbox(content.sender) if content.sender else self._sender
+        message_id = f"{message.delivery_id}@{sender.domain}"
         data = self._composer.compose(
             content, recipient=recipient, message_id=message_id, date=datetime.now(UTC)
         )
-        return Transaction(self._sender.address, recipient.address, data, message_id)
+        return Transaction(sender.address, recipient.address, data, message_id)
 
 
 def _sender(account: Account) -> Mailbox:

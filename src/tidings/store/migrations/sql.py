@@ -15,3 +15,9 @@ def run_file(name: str) -> None:
     raw = op.get_bind().connection.dbapi_connection
     assert raw is not None
     raw.run_async(lambda connection: connection.execute(script))
+
+
+def before(revision: str) -> str:
+    """The revision that comes before this one: they are numbered, and a number may be left out."""
+    numbers = (path.name[:4] for path in (Path(__file__).parent / "versions").glob("[0-9]*.py"))
+    return max(number for number in numbers if number < revision)
