@@ -32,6 +32,8 @@ ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("POST", "/notifications/bulk"): SENDERS,
     ("GET", "/notifications"): READERS,
     ("GET", "/notifications/{notification_id}/status"): READERS,
+    ("GET", "/notifications/{notification_id}/explain"): READERS,
+    ("GET", "/users/{user_id}/explain"): READERS,
     ("POST", "/notifications/{notification_id}/cancel"): SENDERS,
     ("GET", "/limits"): READERS,
     ("GET", "/accounts"): READERS,

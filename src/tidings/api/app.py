@@ -27,6 +27,7 @@ from tidings.api.routes import (
     dead_letters,
     devices,
     digests,
+    explain,
     inbox,
     limits,
     notifications,
@@ -51,6 +52,7 @@ from tidings.api.routes.user_import import CSV
 
 RESOURCES = (
     notifications,
+    explain,
     batches,
     dead_letters,
     schedules,

@@ -22,6 +22,7 @@ class _Commands(LazyGroup):
         "migrate": Lazy("tidings.cli.migrate", "Bring the database's schema up to date.", _RUN),
         "send": Lazy("tidings.cli.send", "Send one notification, or a file of them.", _SEND),
         "status": Lazy("tidings.cli.status", "What became of a notification.", _SEND),
+        "explain": Lazy("tidings.cli.explain", "Why somebody did or did not get it.", _SEND),
         "list": Lazy("tidings.cli.listing", "List notifications, the newest first.", _SEND),
         "cancel": Lazy("tidings.cli.cancel", "Cancel what has not been sent yet.", _SEND),
         "batch": Lazy("tidings.cli.batch", "Follow, pause, cancel and retry bulk sends.", _SEND),

@@ -52,6 +52,12 @@ class Intake:
         """Store one, together with others that come at the same time."""
         return await self._commits.submit(submission)
 
+    async def consider(self, batch: Sequence[Submission]) -> list[Draft | Refusal]:
+        """What would become of these, decided as for a send. Nothing is stored, and no permit of a limit is taken."""
+        known = await self._decider.known(batch)
+        async with borrow(self._pool) as connection:
+            return await self._decider.draft(connection, batch, known)
+
     async def accept_many(
         self, submissions: Sequence[Submission], filling: Filling | None = None
     ) -> list[Result]:

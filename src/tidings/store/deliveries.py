@@ -218,6 +218,14 @@ async def of_notifications(
     return found
 
 
+async def decisions_of(connection: Reader, notification_id: UUID) -> dict[UUID, str | None]:
+    """What is remembered of the decisions on each, see domain/explanations.py."""
+    rows = await connection.fetch(
+        "SELECT id, decisions FROM deliveries WHERE notification_id = $1", notification_id
+    )
+    return {row["id"]: row["decisions"] for row in rows}
+
+
 async def find(connection: Reader, delivery_id: UUID) -> DeliveryRow | None:
     """A delivery by its id alone: its notification's id lies just below it."""
     low, high = ids.owner_range(delivery_id)
