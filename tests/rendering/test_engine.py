@@ -93,6 +93,9 @@ def test_what_a_template_sees() -> None:
         ("{{ missing|upper }}", "'missing' is undefined"),
         ("{{ order.a.b }}", "'dict object' has no attribute 'a'"),
         ("{{ missing() }}", "'missing' is undefined"),
+        ("{{ missing|date }}", "'missing' is undefined"),
+        ("{{ missing|relative }}", "'missing' is undefined"),
+        ("{{ missing|money('EUR') }}", "'missing' is undefined"),
     ],
 )
 def test_an_undefined_variable_is_named(source: str, named: str) -> None:

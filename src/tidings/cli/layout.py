@@ -28,7 +28,7 @@ def _layout() -> None:
     """What templates share: layouts, partials and the brand, kept in a folder.
 
     The folder has brand.json, layouts/ID.html or .mjml, and partials/ID.txt. A template keeps what it was
-    stored with; `tidings template push` or the API's refresh gives it the newest.
+    stored with; `POST /templates/{id}/refresh` gives it the newest.
     """
 
 

@@ -64,6 +64,8 @@ def _zone(name: str | None) -> tzinfo:
 
 
 def _moment(value: Any, context: Context) -> datetime:
+    if isinstance(value, Undefined):
+        str(value)  # raises the error that names the variable
     if isinstance(value, str):
         found = datetime.fromisoformat(value)
     elif isinstance(value, int | float) and not isinstance(value, bool):
