@@ -279,6 +279,21 @@ async def test_many_sends_that_store_the_same_users(quiet: System) -> None:
         assert found["email"] == f"b{63 + number}@example.com"
 
 
+async def test_the_last_of_several_counts_although_it_is_stored_already(quiet: System) -> None:
+    await quiet.call("PUT", "/users/last", {"email": "second@example.com"})
+    items = [
+        {
+            "template_id": "note",
+            "recipient": {"user_id": "last", "email": f"{name}@example.com", "upsert": True},
+            "data": {"name": "n"},
+        }
+        for name in ("first", "second")
+    ]
+    answer = await quiet.call("POST", "/notifications/bulk", {"notifications": items})
+    assert answer.body["rejected"] == 0
+    assert (await quiet.call("GET", "/users/last")).body["email"] == "second@example.com"
+
+
 @pytest.mark.parametrize(
     "recipient",
     [

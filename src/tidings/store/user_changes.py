@@ -72,15 +72,20 @@ async def merge(
 async def differing(
     connection: Connection, changes: Sequence[Change], keyring: KeyRing
 ) -> list[Change]:
-    """Those of these that would change something, at this moment. Raises KeyRingError."""
-    found = await users.fetch(
-        connection, sorted({one.user_id for one in changes}), keyring, lock=False
-    )
-    return [
-        one
-        for one in changes
-        if (user := found.get(one.user_id)) is None or one.of(user.profile) != user.profile
-    ]
+    """Those of the users that they would change, at this moment. Raises KeyRingError.
+
+    All of a user's or none: without the last, which says what is stored, the one before it would be the last.
+    """
+    wanted: dict[str, list[Change]] = {}
+    for one in changes:
+        wanted.setdefault(one.user_id, []).append(one)
+    found = await users.fetch(connection, sorted(wanted), keyring, lock=False)
+    same = {
+        user_id
+        for user_id, user in found.items()
+        if _after(user.profile, wanted[user_id]) == user.profile
+    }
+    return [one for one in changes if one.user_id not in same]
 
 
 def _after(profile: Profile, changes: Sequence[Change]) -> Profile:
