@@ -1,0 +1,54 @@
+"""What a vendor's callback is, and what reads it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tidings.domain.receipts import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class RawCallback:
+    """A request as it came in, before anything was read into it.
+
+    url: the public one that the vendor called, query and all, also behind a proxy. headers: by lower-case name.
+    received_at: seconds since the epoch.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """It is the vendor's. follow: a URL that is to be fetched once, to confirm a subscription; what it answers to is
+    no event."""
+
+    follow: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It is not the vendor's, or too old. detail: for the log; holds nothing of the request."""
+
+    detail: str
+
+
+class Callbacks(Protocol):
+    """What an account's vendor calls back, in two steps: whether it is the vendor's, and what it says.
+
+    verify() works on the raw bytes and does not raise; only certificates that the vendor publishes may be fetched.
+    receipts() is pure, reads only what was verified, gives an event that it does not know as `other`, and raises
+    UnreadableCallback where the whole is not in the vendor's form.
+    """
+
+    async def verify(self, raw: RawCallback) -> Verified | Refused: ...
+
+    def receipts(self, raw: RawCallback) -> Sequence[Receipt]: ...
+
+
+class UnreadableCallback(Exception):
+    """A verified callback that is not in the vendor's form. Its text holds nothing of the callback."""
