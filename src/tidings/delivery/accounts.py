@@ -12,6 +12,7 @@ from tidings.delivery.places import Places
 from tidings.domain.channels import Channel
 from tidings.domain.fairness import Room
 from tidings.domain.provider import Account, Manifest, Provider
+from tidings.domain.records import record
 from tidings.domain.routing import Choice, Facts, fits, route
 
 _SHARE = 2, 3  # of a worker's places that an account without a limit of its own can fill
@@ -44,7 +45,7 @@ class OpenAccount:
         return cls(account, manifest, provider, Places(capacity, clock, patience))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chosen:
     """opened: None when no account can take it now; fits: whether any could, at another time; busy: whether it
     only has too much to do; suited: which could; rate: calls per second that these ended of late."""

@@ -16,6 +16,7 @@ from tidings.domain.messages import Message
 from tidings.domain.outcomes import OUTCOME_WORDS, Outcome, Unknown
 from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
+from tidings.domain.records import record
 from tidings.domain.routing import Choice
 from tidings.metrics import Metrics
 
@@ -42,7 +43,7 @@ class Leave:
         self.health.give_back(self.permit)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ready:
     """A delivery that is ready to be sent, and by whom."""
 

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from tidings.domain.lanes import Lane, lane_number
 from tidings.domain.outcomes import Accepted, Outcome, Permanent, Unknown
 from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
+from tidings.domain.records import record
 from tidings.domain.retry import Decision, Retry, Settle
 from tidings.domain.routing import Choice
 from tidings.queue import postgres as queue
@@ -24,7 +24,7 @@ from tidings.store.keyring import KeyRing
 from tidings.store.settlements import AttemptEnd, SettlementRow
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Held:
     """A delivery that this worker holds."""
 
@@ -38,7 +38,7 @@ class Held:
         return began if self.claim.round_at is None else max(began, self.claim.round_at)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Try:
     """A call to a provider that ended, one way or the other."""
 
@@ -51,7 +51,7 @@ class Try:
     finished_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settlement:
     """What is to be written: the decision, and the attempt it follows from, if a call was made. avoid: accounts
     that the next attempt does without. mark: what is to be remembered of a decision without an attempt."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from tidings.domain.channels import Channel
 from tidings.domain.limits import Limit, Over, Rate, Scope
@@ -63,4 +64,8 @@ Categories = Mapping[str, Category]
 
 def category_of(declared: Categories, category_id: str) -> Category:
     """One that was not declared is on, everywhere and at all times."""
-    return declared.get(category_id) or Category(category_id)
+    return declared.get(category_id) or _undeclared(category_id)
+
+
+# Asked several times for each notification, of few categories.
+_undeclared = lru_cache(maxsize=1_024)(Category)

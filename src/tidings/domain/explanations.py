@@ -1,12 +1,12 @@
 """Why a delivery is as it is: what is remembered of decisions, and how a chain of them is told."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from tidings.domain.preferences import Rule
 from tidings.domain.reasons import Reason
+from tidings.domain.records import record
 
 
 class Origin(StrEnum):
@@ -24,7 +24,7 @@ class Origin(StrEnum):
     DEFAULT_ADDRESS = "default_address", "The address is the one of the provider account."
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mark:
     """A decision, as remembered: what, when it was made (None: when the notification was accepted), and until when it
     holds."""

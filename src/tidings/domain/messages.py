@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from tidings.domain.channels import Channel
+from tidings.domain.records import record
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 
@@ -24,7 +25,7 @@ class Attachment:
     content_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EmailContent:
     """cc, bcc, reply_to: addresses, with or without a display name. headers: beside those that a message has
     anyway, such as List-Unsubscribe. tags: words by which a provider groups its statistics. sender: None where it is
@@ -42,26 +43,26 @@ class EmailContent:
     sender: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SmsContent:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PushContent:
     title: str
     body: str
     url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class InAppContent:
     title: str
     body: str
     url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WebhookContent:
     """type: the event's name; payload: what the receiver gets as `data`."""
 
@@ -69,7 +70,7 @@ class WebhookContent:
     payload: JSON
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChatContent:
     body: str
 
@@ -89,7 +90,7 @@ def described(content: Content) -> dict[str, Any]:
     return fields
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """One delivery's message, ready to send.
 

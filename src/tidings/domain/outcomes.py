@@ -1,11 +1,10 @@
 """What a provider answered for one message. An answer is a value, never an exception."""
 
-from dataclasses import dataclass
-
 from tidings.domain.reasons import Reason
+from tidings.domain.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Accepted:
     """The provider has it; with a provider that stores or confirms, it is delivered."""
 
@@ -14,7 +13,7 @@ class Accepted:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Transient:
     """Surely not taken; another try may succeed. retry_after: seconds the provider asked for."""
 
@@ -23,7 +22,7 @@ class Transient:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Permanent:
     """Surely not taken, and another try would not help. suppress: do not use the address again."""
 
@@ -32,7 +31,7 @@ class Permanent:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unknown:
     """It may or may not have been taken."""
 

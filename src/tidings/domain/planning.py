@@ -1,15 +1,16 @@
 """Which deliveries a notification has, and why: decided when it is accepted, and looked at again before sending."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import field
 from datetime import datetime
 from typing import Literal
 
 from tidings.domain.categories import Category
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
-from tidings.domain.preferences import NO_PREFERENCES, Preferences, Rule, choose
+from tidings.domain.preferences import NO_PREFERENCES, Choice, Preferences, Rule, choose
 from tidings.domain.reasons import Reason
+from tidings.domain.records import record
 from tidings.domain.send_times import DISTURBING, Deferral, SendTimes
 
 Routing = Literal["all", "fallback"]
@@ -17,7 +18,7 @@ OnUnknown = Literal["resend", "hold"]
 """resend: at least once; hold: at most once, and a person decides."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlannedDelivery:
     """queued: it starts work now or at its time; a fallback that waits its turn is pending, not queued. rule: what
     decided whether it is wanted, where that was asked. until: when it begins, where that is later than was asked for."""
@@ -31,7 +32,7 @@ class PlannedDelivery:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Situation:
     """All that the decision needs to know.
 
@@ -65,7 +66,13 @@ def plan(situation: Situation) -> list[PlannedDelivery]:
                 planned.append(delivery)
             elif situation.routing == "fallback" and waiting:
                 planned.append(
-                    replace(delivery, reason=Reason.FALLBACK_WAITING, queued=False, until=None)
+                    PlannedDelivery(
+                        channel,
+                        delivery.address,
+                        reason=Reason.FALLBACK_WAITING,
+                        queued=False,
+                        rule=delivery.rule,
+                    )
                 )
             else:
                 planned.append(delivery)
@@ -109,22 +116,33 @@ def _channels(situation: Situation) -> Sequence[Channel]:
     ]
 
 
-def _for_channel(situation: Situation, channel: Channel) -> Iterator[PlannedDelivery]:
+def _for_channel(situation: Situation, channel: Channel) -> list[PlannedDelivery]:
     addresses = situation.addresses.get(channel)
     if (missing := _missing(situation, channel)) is not None or not addresses:
-        yield PlannedDelivery(channel, None, DeliveryStatus.SKIPPED, missing, queued=False)
-        return
+        return [PlannedDelivery(channel, None, DeliveryStatus.SKIPPED, missing, queued=False)]
     choice = choose(situation.preferences, situation.category, situation.template_id, channel)
-    wanted = _in_time(situation, PlannedDelivery(channel, None, rule=choice.rule))
-    for address in dict.fromkeys(addresses):
-        if (channel, address) in situation.suppressed:
-            status, reason = DeliveryStatus.SUPPRESSED, Reason.ADDRESS_SUPPRESSED
-        elif not choice.wanted:
-            status, reason = DeliveryStatus.SKIPPED, unwanted(choice.rule)
-        else:
-            yield replace(wanted, address=address)
-            continue
-        yield PlannedDelivery(channel, address, status, reason, queued=False, rule=choice.rule)
+    return [
+        _for_address(situation, channel, address, choice) for address in dict.fromkeys(addresses)
+    ]
+
+
+def _for_address(
+    situation: Situation, channel: Channel, address: str, choice: Choice
+) -> PlannedDelivery:
+    deferral = situation.deferral if channel in DISTURBING else None
+    if (channel, address) in situation.suppressed:
+        status, reason = DeliveryStatus.SUPPRESSED, Reason.ADDRESS_SUPPRESSED
+    elif not choice.wanted:
+        status, reason = DeliveryStatus.SKIPPED, unwanted(choice.rule)
+    elif deferral is None:
+        return PlannedDelivery(channel, address, rule=choice.rule)
+    elif deferral.until is None:
+        status, reason = DeliveryStatus.SKIPPED, deferral.reason
+    else:
+        return PlannedDelivery(
+            channel, address, reason=deferral.reason, rule=choice.rule, until=deferral.until
+        )
+    return PlannedDelivery(channel, address, status, reason, queued=False, rule=choice.rule)
 
 
 def _missing(situation: Situation, channel: Channel) -> Reason | None:
@@ -134,12 +152,3 @@ def _missing(situation: Situation, channel: Channel) -> Reason | None:
     if channel not in situation.accounts:
         return Reason.NO_ACCOUNT
     return None if situation.addresses.get(channel) else Reason.NO_ADDRESS
-
-
-def _in_time(situation: Situation, planned: PlannedDelivery) -> PlannedDelivery:
-    deferral = situation.deferral
-    if deferral is None or planned.channel not in DISTURBING:
-        return planned
-    if deferral.until is None:
-        return replace(planned, status=DeliveryStatus.SKIPPED, reason=deferral.reason, queued=False)
-    return replace(planned, reason=deferral.reason, until=deferral.until)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from tidings.domain.categories import Cadence, Category
 from tidings.domain.channels import Channel
 from tidings.domain.quiet_hours import QuietHours
+from tidings.domain.records import record
 
 Choices = Mapping[Channel, bool]
 
@@ -62,7 +63,7 @@ class Preferences:
 NO_PREFERENCES = Preferences()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     wanted: bool
     rule: Rule

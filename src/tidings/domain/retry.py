@@ -10,6 +10,7 @@ from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.outcomes import Accepted, Outcome, Permanent, Transient, Unknown
 from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
+from tidings.domain.records import record
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ Changes = Mapping[str, Any]
 """Fields of a policy that differ from the general one."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Retry:
     """Try again at this time; the reason is that of the attempt before. maybe_taken: an attempt may have sent
     it already. free: this attempt is not counted: nothing was wrong but the time. anew: the time for trying begins
@@ -40,7 +41,7 @@ class Retry:
     anew: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settle:
     """It ends here."""
 

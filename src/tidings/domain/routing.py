@@ -1,11 +1,11 @@
 """Which of several accounts takes a message: by conditions, order and weight, and past those that fail."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from tidings.domain.provider import Account
 from tidings.domain.reasons import Reason
+from tidings.domain.records import record
 
 
 class Choice(StrEnum):
@@ -45,7 +45,7 @@ CURABLE = frozenset(
 """Failures of an account, which another one may not have. Surely not taken, all of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facts:
     """What conditions speak of. country: of the recipient's phone, ISO 3166; sender_domain: of the address
     that the message is from, where its template names one; else it is from the account's own."""
@@ -55,7 +55,7 @@ class Facts:
     sender_domain: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Routed:
     """account: None when all that fit are held back, or none fits."""
 
@@ -92,6 +92,9 @@ def route(
     if pinned is not None:
         return _pinned(accounts, pinned, blocked)
     suited = [one for one in accounts if fits(one, facts)]
+    if len(suited) == 1:  # as mostly, and then it is the one that was tried, is limited or is busy
+        [only] = suited
+        return Routed(None if blocked(only.name) else only, Choice.ONLY)
     untried = [one for one in suited if one.name not in avoid] or suited
     able = [one for one in untried if not blocked(one.name)]
     if not able:
@@ -120,8 +123,6 @@ def _why(
     tier: Sequence[Account],
 ) -> Choice:
     order = tier[0].order
-    if len(suited) == 1:
-        return Choice.ONLY
     if len(untried) < len(suited):
         return Choice.AFTER_FAILURE
     if any(one.order <= order and one not in able for one in untried):

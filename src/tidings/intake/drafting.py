@@ -14,6 +14,7 @@ from tidings.domain.lanes import Lane, lane_number
 from tidings.domain.planning import PlannedDelivery, Situation, plan, reachable, timing
 from tidings.domain.preferences import Rule
 from tidings.domain.priorities import Priority
+from tidings.domain.records import record
 from tidings.domain.send_times import SendTimes
 from tidings.domain.templates import TemplateVersion
 from tidings.domain.zones import at_wall_time
@@ -29,7 +30,7 @@ _STORED = frozenset({Channel.EMAIL, Channel.SMS, Channel.PUSH})
 """The channels whose addresses are kept with a user."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Submission:
     """A valid request with who sent it. app: the number of its API key. fingerprint: of the body, for its
     idempotency key. batch_id: the batch it belongs to. pinned: the version that is sent, whichever is the
@@ -44,7 +45,7 @@ class Submission:
     digest_notification: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Receipt:
     """repeated: it is the notification that an earlier request with the same key made."""
 
@@ -63,7 +64,7 @@ class Reach:
     default_addresses: Mapping[Channel, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Draft:
     """A notification on its way into the database. deduplicate: seconds for which its template goes to a
     recipient once. closes_at: it waits for others, in the open digest or in one that is sent then."""

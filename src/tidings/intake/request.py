@@ -154,7 +154,7 @@ class Recipient(Wire):
     user_id: UserId | None = None
     email: Email | None = None
     phone: Phone | None = None
-    push_tokens: Annotated[list[Address], Field(max_length=100)] = []
+    push_tokens: Annotated[list[Address], Field(max_length=100)] = Field(default_factory=list)
     webhook_url: WebUrl | None = None
     chat_url: (
         Annotated[

@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from pyreqwest.http import Url
@@ -181,6 +182,7 @@ def _unconnected(error: Exception) -> Failure:
     return Transient(Reason.CONNECTION_FAILED)
 
 
+@lru_cache(maxsize=1_024)
 def origin_of(url: Url, address: str | None = None) -> Origin:
     """address: what is connected to instead of what the host name leads to."""
     host = (url.host_str or "").strip("[]")
@@ -189,20 +191,26 @@ def origin_of(url: Url, address: str | None = None) -> Origin:
 
 def compose(request: Request, url: Url) -> bytes | None:
     """The request as it goes over the wire; None when a header cannot be sent as it is."""
-    target = url.path if url.query_string is None else f"{url.path}?{url.query_string}"
-    host = url.host_str if url.port is None else f"{url.host_str}:{url.port}"
-    lines = [
-        f"{request.method} {target} HTTP/1.1",
-        f"host: {host}",
-        f"user-agent: Tidings/{__version__}",
-        "accept: */*",
-        f"content-length: {len(request.body)}",
-        *(f"{name}: {value}" for name, value in request.headers.items()),
-    ]
-    head = "\r\n".join(lines)
-    if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1 or "\x00" in head:
+    lines = [f"{name}: {value}" for name, value in request.headers.items()]
+    lines.append(f"content-length: {len(request.body)}")
+    fields = "\r\n".join(lines)
+    breaks = len(lines) - 1
+    if fields.count("\n") != breaks or fields.count("\r") != breaks or "\x00" in fields:
         return None
     try:
-        return b"".join((head.encode("ascii"), b"\r\n\r\n", request.body))
+        return b"".join(
+            (_opening(request.method, url), fields.encode("ascii"), b"\r\n\r\n", request.body)
+        )
     except UnicodeEncodeError:
         return None
+
+
+@lru_cache(maxsize=1_024)
+def _opening(method: str, url: Url) -> bytes:
+    """What is the same for each request to a URL. A parsed URL holds no line break and nothing but ASCII."""
+    target = url.path if url.query_string is None else f"{url.path}?{url.query_string}"
+    host = url.host_str if url.port is None else f"{url.host_str}:{url.port}"
+    return (
+        f"{method} {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: Tidings/{__version__}\r\n"
+        "accept: */*\r\n"
+    ).encode("ascii")

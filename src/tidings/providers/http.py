@@ -1,15 +1,17 @@
 """What HTTP clients are asked and answer: one vocabulary for all of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Protocol
 
 from pyreqwest.http import Url
 
 from tidings.domain.outcomes import Permanent, Transient, Unknown
 from tidings.domain.reasons import Reason
+from tidings.domain.records import record
 
 BODY_LIMIT = 64 * 1024
 """Bytes of an answer that are read; a longer one is cut there, and its connection closed."""
@@ -21,7 +23,7 @@ Failure = Transient | Permanent | Unknown
 UNFIT = Permanent(Reason.ADDRESS_INVALID, detail="not a request that can be made")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """timeout: seconds for the whole call, the answer's body included."""
 
@@ -32,7 +34,7 @@ class Request:
     timeout: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """What a server answered. body: at most BODY_LIMIT bytes; complete: they are all that it sent."""
 
@@ -57,6 +59,7 @@ class Http(Protocol):
     async def close(self) -> None: ...
 
 
+@lru_cache(maxsize=1_024)
 def parse_url(url: str) -> Url | Permanent:
     """The URL as the WHATWG reads it, so that a check and the call cannot differ."""
     try:

@@ -18,6 +18,7 @@ from uuid import UUID
 from tidings.domain import ids
 from tidings.domain.lanes import Lane
 from tidings.domain.priorities import Priority
+from tidings.domain.records import record
 
 WAKE_CHANNEL = "tidings_queue"
 
@@ -31,7 +32,7 @@ claims again what it was too slow with; only the lease tells the two apart."""
 Connection = Any
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """due_at: None means now, by the database's clock. expires_at: until when it may wait, None for ever."""
 
@@ -42,7 +43,7 @@ class Entry:
     expires_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Claimed:
     """A held entry. attempts: calls made before; deferred: how many of them do not count; spent: how many belong to
     earlier rounds, the last of which ended before round_at. started_at: a dead worker's call may have been made

@@ -1,7 +1,7 @@
 """Accept: notifications, their deliveries and their queue entries, stored by one statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from uuid import UUID
 
@@ -11,12 +11,13 @@ from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.lanes import Lane
 from tidings.domain.reasons import Reason
+from tidings.domain.records import record
 from tidings.store.database import Connection
 from tidings.store.keyring import KeyRing
 from tidings.store.notifications import NotificationRow
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NewDelivery:
     """queued: whether its work begins; due_at: when, None for at once by the database's clock. decisions: those
     that led to it, as domain/explanations.py remembers them."""

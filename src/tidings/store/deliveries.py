@@ -14,6 +14,7 @@ from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.planning import OnUnknown, Routing
 from tidings.domain.preferences import NO_PREFERENCES, Preferences
 from tidings.domain.reasons import Reason
+from tidings.domain.records import record
 from tidings.domain.senders import Sender
 from tidings.domain.suppressions import Block
 from tidings.store import preferences
@@ -46,7 +47,7 @@ class DeliveryRow:
     pinned: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Work:
     """All that a worker needs to know of a delivery and its notification.
 

@@ -1,7 +1,7 @@
 """Notifications: stored in batches, read with what became of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,11 +11,12 @@ import orjson
 from tidings.domain import ids
 from tidings.domain.planning import OnUnknown, Routing
 from tidings.domain.priorities import Priority
+from tidings.domain.records import record
 from tidings.store.database import Reader, Record
 from tidings.store.keyring import KeyRing, KeyRingError
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotificationFacts:
     """What is stored of a notification in the open: readable with any key ring. replay_of: the delivery that
     it sends once more."""
@@ -41,7 +42,7 @@ class NotificationFacts:
         return ids.time_of(self.id)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NotificationRow(NotificationFacts):
     """A notification as stored. payload: data, recipient and metadata; sealed at rest."""
 

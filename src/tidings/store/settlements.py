@@ -1,16 +1,16 @@
 """Settle: what became of attempts, written over queue, deliveries, attempts and dead letters by one statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from tidings.domain.dead_letters import is_dead_letter
 from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.records import record
 from tidings.store.database import Connection
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttemptEnd:
     """A call that ended: what the provider answered, and when. choice: why this account."""
 
@@ -23,7 +23,7 @@ class AttemptEnd:
     detail: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SettlementRow:
     """retry_at: when it is tried again; None when it has ended. attempts: calls made, this one included, and
     deferred: how many of them do not count. attempt: None where no call was made. maybe_taken, pinned and
