@@ -203,14 +203,13 @@ class Field:
 
     def render(self, context: Mapping[str, Any]) -> str:
         """context: as made by context_of(), GLOBALS included. Raises RenderingError."""
-        if self._template is None:
+        template = self._template
+        if template is None:
             return self._constant or ""
         if self._costly:
             context = {**context, KEY: Budget()}
         try:
-            # What Template.render() does, less a copy of all variables and globals for each field.
-            whole = self._template.new_context(cast("dict[str, Any]", context), shared=True)
-            text = joined(self._template.root_render_func(whole))
+            text = joined(template.root_render_func(_context(template, context)))
         except UndefinedError as error:
             raise RenderingError(Reason.UNDEFINED_VARIABLE, self._undefined(error)) from None
         except LimitExceededError as error:
@@ -236,6 +235,13 @@ class Field:
     def line(self, context: Mapping[str, Any]) -> str:
         """Rendered as one line: breaks and runs of space become single spaces."""
         return " ".join(self.render(context).split())
+
+
+def _context(template: Template, variables: Mapping[str, Any]) -> Context:
+    """What Template.new_context() makes, less a copy of all variables for each field, and less the names of the
+    globals, which only templates that other templates import need."""
+    whole = cast("dict[str, Any]", variables)
+    return Context(template.environment, whole, template.name, template.blocks)
 
 
 def _compile(path: str, source: str, *, html: bool) -> tuple[Template, bool, frozenset[str]]:
