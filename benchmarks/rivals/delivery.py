@@ -5,7 +5,7 @@ import json
 import os
 from typing import Any
 
-import aiohttp  # type: ignore[import-not-found]  # only in the rivals' environment
+import aiohttp  # in the rivals' environment
 import aiosmtplib
 import asyncpg
 

@@ -1,37 +1,20 @@
 """Quiet hours and wall times, in every zone of the database and around every kind of clock change."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.domain.clocks import MINUTE, YEAR, ZONES, changes, one_of_each_kind
 from tidings.domain.quiet_hours import QuietHours, quiet_until
 from tidings.domain.zones import at_wall_time, stretches
-
-ZONES = sorted(available_timezones() - {"localtime"})
-MINUTE = timedelta(minutes=1)
-YEAR = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
-
-
-def one_of_each_kind() -> list[str]:
-    """Of the zones whose clocks go alike this year, week by week, the first."""
-    kinds: dict[tuple[timedelta | None, ...], str] = {}
-    for name in ZONES:
-        weeks = (YEAR[0] + timedelta(weeks=n) for n in range(53))
-        kinds.setdefault(tuple(week.astimezone(ZoneInfo(name)).utcoffset() for week in weeks), name)
-    return list(kinds.values())
-
 
 walls = st.times().map(lambda wall: wall.replace(second=0, microsecond=0))
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2037, 12, 31)).map(
     lambda moment: moment.replace(second=0, microsecond=0, tzinfo=UTC)
 )
-
-
-def changes(zone: ZoneInfo) -> list[datetime]:
-    return [one.first for one in stretches(zone, *YEAR)][1:]
 
 
 def is_quiet(hours: QuietHours, zone: ZoneInfo, moment: datetime) -> bool:
@@ -45,7 +28,7 @@ def is_quiet(hours: QuietHours, zone: ZoneInfo, moment: datetime) -> bool:
 @pytest.mark.parametrize("name", one_of_each_kind())
 def test_minute_by_minute_around_the_changes_of_this_year(name: str) -> None:
     zone = ZoneInfo(name)
-    for change in changes(zone):
+    for change in changes(name):
         for hours in (QuietHours(time(22), time(7)), QuietHours(time(1, 30), time(2, 30))):
             begin, end = change - timedelta(hours=4), change + timedelta(hours=12)
             walk = [begin + MINUTE * n for n in range((end - begin) // MINUTE)]
@@ -97,11 +80,12 @@ def test_a_wall_time_is_the_first_moment_that_shows_it_or_has_passed_it(
 
 def test_the_moments_of_a_change() -> None:
     berlin = ZoneInfo("Europe/Berlin")
-    assert changes(berlin) == [
+    found = [one.first for one in stretches(berlin, *YEAR)][1:]
+    assert found == [
         datetime(2026, 3, 29, 1, tzinfo=UTC),
         datetime(2026, 10, 25, 1, tzinfo=UTC),
     ]
-    assert at_wall_time(berlin, date(2026, 3, 29), time(2, 30)) == changes(berlin)[0]
+    assert at_wall_time(berlin, date(2026, 3, 29), time(2, 30)) == found[0]
     assert at_wall_time(berlin, date(2026, 10, 25), time(2, 30)) == datetime(
         2026, 10, 25, 0, 30, tzinfo=UTC
     )

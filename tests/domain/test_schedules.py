@@ -2,12 +2,13 @@
 
 import itertools
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.domain.clocks import MINUTE, ZONES, changes, minutes, one_of_each_kind, wall
 from tidings.domain.schedules import (
     MOST_AT_ONCE,
     CatchUp,
@@ -16,7 +17,6 @@ from tidings.domain.schedules import (
     due,
 )
 
-ZONES = sorted(available_timezones() - {"localtime"})
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -55,6 +55,48 @@ def test_what_repeats_by_the_minute_goes_on_over_a_change(
     gaps = {later - run for run, later in itertools.pairwise(runs)}
     assert max(gaps) <= HOUR  # a change that is no multiple of the step bends the rhythm once
     assert sorted(gaps)[0] > timedelta(0)
+
+
+CHANGING = [one for one in one_of_each_kind() if changes(one)]
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_a_time_of_the_day_comes_as_soon_as_it_is_reached(name: str) -> None:
+    """Of each day the first minute that shows it or has passed it, whenever one asks."""
+    zone = ZoneInfo(name)
+    for change in changes(name):
+        begin = change - timedelta(hours=26)
+        shown = {moment: wall(zone, moment) for moment in minutes(begin - MINUTE, begin + 3 * DAY)}
+        for hour, minute in ((0, 0), (1, 15), (2, 30), (23, 45)):
+            due_at: dict[datetime, datetime] = {}
+            for (_, before), (moment, now) in itertools.pairwise(shown.items()):
+                for day in {before.date(), now.date()}:
+                    wanted = datetime.combine(day, time(hour, minute))
+                    if before < wanted <= now:
+                        due_at.setdefault(wanted, moment)
+            recurrence = Recurrence(f"{minute} {hour} * * *", zone)
+            for asked in itertools.islice(shown, 1, 30 * 60, 17):
+                coming = min(one for one in due_at.values() if one > asked)
+                assert next(recurrence.after(asked)) == coming, (name, asked, hour, minute)
+
+
+@pytest.mark.parametrize("name", CHANGING)
+@pytest.mark.parametrize("cron", ["*/10 * * * *", "30 * * * *", "15 */6 * * *"])
+def test_minute_by_minute_what_repeats_goes_by_what_the_clocks_show(name: str, cron: str) -> None:
+    """Each minute that shows it, also when it is shown again; none is made up for that is skipped."""
+    zone = ZoneInfo(name)
+    minute, hour = cron.split()[:2]
+
+    def due_at(moment: datetime) -> bool:
+        shown = wall(zone, moment)
+        at_minute = shown.minute % 10 == 0 if minute == "*/10" else shown.minute == int(minute)
+        return at_minute and (hour == "*" or shown.hour % 6 == 0)
+
+    for change in changes(name):
+        begin, end = change - timedelta(hours=8), change + timedelta(hours=8)
+        expected = [one for one in minutes(begin, end) if due_at(one)]
+        runs = Recurrence(cron, zone).after(begin - MINUTE)
+        assert list(itertools.takewhile(lambda run: run < end, runs)) == expected, name  # noqa: B023
 
 
 @pytest.mark.parametrize(

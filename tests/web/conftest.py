@@ -57,13 +57,16 @@ class Site:
 async def site(
     server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Site]:
-    """With the templates `note` (transactional), `news` and `alarm`, whose category is mandatory."""
+    """With the templates `note` (transactional), `news` and `alarm`, whose category is mandatory, and `comments`
+    (social), told in digests."""
     directory = tmp_path_factory.mktemp("site")
     web = {"public_url": f"{PUBLIC}/", "name": "Example Shop"}
     async with own_database(server) as dsn, System.run(dsn, directory, web=web) as system:
         await system.template(CONTENT)
         await system.template(CONTENT, "news", category="news")
         await system.template(CONTENT, "alarm", category="security")
+        summary = {"email": {"subject": "{{ count }} new", "text": "{{ count }}"}}
+        await system.template(summary, "comments", category="social", digest={"window": "cadence"})
         for name, more in {
             "news": {"name": "Monthly <news>"},
             "security": {"name": "Security", "mandatory": True},

@@ -129,6 +129,70 @@ async def test_what_the_page_did_not_show_cannot_be_changed_by_it(site: Site) ->
     assert (await site.visit("POST", f"{path}/preferences", many)).status == 400
 
 
+async def test_only_what_is_changed_of_the_times_is_chosen(site: Site) -> None:
+    await site.system.call(
+        "PUT", "/users/ned", {"email": "ned@example.com", "timezone": "Asia/Calcutta"}
+    )
+    path = await site.link({"user_id": "ned"}, template_id="news")
+    before = await site.preferences("ned")
+    page = (await site.visit("GET", f"{path}/preferences")).body
+    assert '<option value="Asia/Kolkata" selected>Kolkata (India)</option>' in page
+    form = {
+        "times": "shown",
+        "often social": "at_once",
+        "digest_at": "09:00",
+        "digest_day": "0",
+        "quiet_from": "22:00",
+        "quiet_to": "07:00",
+        "zone": "Asia/Kolkata",
+    }
+    wrong = {
+        "often social": "often",
+        "often security": "daily",
+        "digest_at": "9 o'clock",
+        "digest_day": "7",
+        "zone": "Mars/Olympus",
+    }
+    for sent in (form, form | wrong, form | {"zone": "../etc/passwd", "quiet_day": "x"}):
+        assert (await site.visit("POST", f"{path}/preferences", urlencode(sent))).status == 200
+        assert await site.preferences("ned") == before
+        user = (await site.system.call("GET", "/users/ned")).body
+        assert user["timezone"] == "Asia/Calcutta"
+    gone = {name: value for name, value in form.items() if name != "zone"}
+    assert (await site.visit("POST", f"{path}/preferences", urlencode(gone))).status == 200
+    assert (await site.system.call("GET", "/users/ned")).body["timezone"] is None
+
+
+@pytest.mark.parametrize(
+    "hours",
+    [
+        {"quiet_from": "22:00", "quiet_to": "22:00", "quiet_day": "1"},
+        {"quiet_from": "22:00", "quiet_to": "25:00", "quiet_day": "1"},
+        {"quiet_from": "22:00", "quiet_day": "1"},
+        {"quiet_from": "22:00", "quiet_to": "07:00"},
+        {"quiet_from": "22:00", "quiet_to": "07:00", "quiet_day": "8"},
+    ],
+)
+async def test_what_are_no_quiet_hours_is_said_and_not_saved(
+    site: Site, hours: dict[str, str]
+) -> None:
+    path = await site.link({"user_id": "ora", "email": "ora@example.com"}, template_id="news")
+    form = {"times": "shown", "quiet": "on", "shown": "email news", **hours}
+    answer = await site.visit("POST", f"{path}/preferences", urlencode(form))
+    assert (answer.status, 'role="alert"' in answer.body) == (400, True)
+    stored = await site.preferences("ora")
+    assert "quiet_hours" not in stored
+    assert stored["categories"] == {}
+
+
+async def test_an_address_without_a_user_has_no_times_to_choose(site: Site) -> None:
+    path = await site.link({"email": "pia@example.com"}, template_id="news")
+    page = (await site.visit("GET", f"{path}/preferences")).body
+    assert "Quiet hours" not in page
+    form = {"times": "shown", "quiet": "on", "quiet_from": "1:00", "zone": "Europe/Vienna"}
+    assert (await site.visit("POST", f"{path}/preferences", urlencode(form))).status == 200
+
+
 async def test_bad_links_get_a_plain_page_and_change_nothing(site: Site) -> None:
     path = await site.link({"user_id": "fay", "email": "fay@example.com"}, template_id="news")
     token = path.removeprefix("/u/")
@@ -241,6 +305,8 @@ def test_every_language_says_everything() -> None:
         assert texts.channels.keys() == english.channels.keys()
         for name in english.__dataclass_fields__:
             said, model = getattr(texts, name), getattr(english, name)
-            if isinstance(model, str) and name != "language":
+            if isinstance(model, dict):
+                assert said.keys() == model.keys()
+            elif isinstance(model, str) and name != "language":
                 assert said
                 assert set(re.findall(r"{\w+}", said)) == set(re.findall(r"{\w+}", model)), name

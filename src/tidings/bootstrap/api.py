@@ -191,7 +191,14 @@ def _parts(
 
 def _pages(foundation: Foundation, pool: Pool) -> Pages:
     reached = {channel for account in foundation.accounts for channel in account.channels}
-    return Pages(pool, foundation.keyring, reached & PERSONAL, foundation.settings.web.name, now)
+    return Pages(
+        pool,
+        foundation.keyring,
+        reached & PERSONAL,
+        foundation.settings.web.name,
+        foundation.settings.timezone,
+        now,
+    )
 
 
 def _ready(pool: Pool) -> Callable[[], Awaitable[str]]:

@@ -11,8 +11,8 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 EVERY_DAY = frozenset(range(7))
 
 _DAY = timedelta(days=1)
-# Hours come again within a week; a change of the clocks can add some, in one case of history a whole day.
-_HORIZON = 9
+HORIZON = timedelta(days=16)
+"""Hours come again within a week; a change of the clocks can skip them once, and one of history skipped a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ def first_moment(
     hours: Hours, zone: ZoneInfo, moment: datetime, *, inside: bool
 ) -> datetime | None:
     """The first moment from this one on, in UTC, that is inside the hours, or outside of them; None when there is
-    none in nine days.
+    none within the horizon.
 
     It is whenever the clock on the wall says so: where clocks are put back into the hours, these begin again, and
     where they are put forward over their end, they end with the change.
     """
     begin = moment.astimezone(UTC)
     # Day by day, as most are found in the first: each hour that is looked at costs.
-    for _ in range(_HORIZON):
+    for _ in range(HORIZON // _DAY):
         for stretch in stretches(zone, begin, begin + _DAY):
             for found in _edges(stretch, hours.start if inside else hours.end):
                 if hours.include(stretch.wall(found)) is inside:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from tidings.domain.zones import at_wall_time
+from tidings.domain.zones import Stretch, at_wall_time, stretches
 
 CatchUp = Literal["skip", "one", "all"]
 """What happens to runs that were missed: none of them, the latest, or each."""
@@ -63,17 +63,38 @@ class Recurrence:
 
     def _runs(self, moment: datetime, *, back: bool = False) -> Iterator[datetime]:
         """The runs around a moment and beyond it, in this direction."""
-        local = moment.astimezone(self.zone)
         if self._repeats:
-            # Stepping through elapsed time: told by the wall, a change would repeat an hour or leave it out.
-            begin = local + _MINUTE if back else local
-            for run in CronSim(self.cron, begin, reverse=back):
-                yield run.astimezone(UTC)
+            yield from self._whenever_shown(moment.astimezone(UTC), back)
             return
         # A time that the clocks skipped or show twice can lie on the other side of what they show now.
-        day = local.replace(tzinfo=None) + (_DAY if back else -_DAY)
-        for wall in CronSim(self.cron, day, reverse=back):
+        local = moment.astimezone(self.zone).replace(tzinfo=None)
+        for wall in CronSim(self.cron, local + (_DAY if back else -_DAY), reverse=back):
             yield at_wall_time(self.zone, wall.date(), wall.time())
+
+    def _whenever_shown(self, at: datetime, back: bool) -> Iterator[datetime]:
+        """Day by day of elapsed time, each stretch by itself: CronSim's own walk over a change of the clocks loses
+        runs where that is not by whole hours."""
+        while True:
+            near, far = (at - _DAY, at + _MINUTE) if back else (at, at + _DAY)
+            parts = list(stretches(self.zone, near, far))
+            for stretch in reversed(parts) if back else parts:
+                yield from self._within(stretch, back)
+            at = self._next_day(near if back else far, back)
+
+    def _within(self, stretch: Stretch, back: bool) -> Iterator[datetime]:
+        begin = stretch.wall(stretch.beyond) if back else stretch.wall(stretch.first) - _MINUTE
+        for wall in CronSim(self.cron, begin, reverse=back):
+            run = (wall - stretch.offset).replace(tzinfo=UTC)
+            if run < stretch.first if back else run >= stretch.beyond:
+                return
+            if stretch.first <= run < stretch.beyond:
+                yield run
+
+    def _next_day(self, at: datetime, back: bool) -> datetime:
+        """Where to go on: days without a run are leapt over."""
+        local = at.astimezone(self.zone).replace(tzinfo=None)
+        ahead = next(CronSim(self.cron, local, reverse=back), local) - local
+        return at + (ahead + _DAY if back else ahead - _DAY) if abs(ahead) > 2 * _DAY else at
 
     @property
     def _repeats(self) -> bool:

@@ -1,18 +1,16 @@
 """When a person may be disturbed: outside their quiet hours, and inside the send window of the category."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from tidings.domain.channels import Channel
-from tidings.domain.hours import Hours, first_moment
+from tidings.domain.hours import HORIZON, Hours, first_moment
 from tidings.domain.quiet_hours import QuietHours
 from tidings.domain.reasons import Reason
 
 DISTURBING = frozenset({Channel.EMAIL, Channel.SMS, Channel.PUSH, Channel.CHAT})
 """The channels that wait for the time. A feed is read when its reader likes, and machines do not sleep."""
-
-_HORIZON = timedelta(days=9)  # hours of both kinds come again within a week
 
 
 class SendWindow(Hours):
@@ -47,7 +45,7 @@ def _allowed(
     quiet: QuietHours | None, window: SendWindow | None, zone: ZoneInfo, moment: datetime
 ) -> datetime | None:
     at: datetime | None = moment
-    while at is not None and at <= moment + _HORIZON:
+    while at is not None and at <= moment + HORIZON:
         before = at
         if quiet is not None:
             at = first_moment(quiet, zone, at, inside=False)

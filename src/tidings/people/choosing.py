@@ -11,7 +11,8 @@ from tidings.domain.categories import Category, category_of
 from tidings.domain.channels import Channel
 from tidings.domain.preferences import NO_PREFERENCES, Preferences
 from tidings.domain.suppressions import SuppressionReason
-from tidings.store import categories, offers, preferences, suppressions
+from tidings.people.times import Times, TimesChange, times_of
+from tidings.store import categories, offers, preferences, suppressions, users
 from tidings.store.database import Connection, Reader
 from tidings.store.keyring import KeyRing
 from tidings.store.links import Link
@@ -27,11 +28,13 @@ Choice = tuple[Channel, str]
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """All that can be chosen, and how it is now. fixed: the mandatory categories, of which nothing can be."""
+    """All that can be chosen, and how it is now. fixed: the mandatory categories, of which nothing can be. times:
+    None of an address that belongs to no user."""
 
     categories: Sequence[Category]
     choices: Mapping[Choice, bool]
     fixed: Sequence[Category]
+    times: Times | None = None
 
     def channels(self, category_id: str) -> list[Channel]:
         return [channel for channel in Channel if (channel, category_id) in self.choices]
@@ -55,7 +58,22 @@ async def sheet(
     choices = {(channel, EVERYTHING): wanted.everything(channel) for channel in used}
     for one in free:
         choices |= {(channel, one.id): wanted.of(one, channel) for channel in offered[one.id]}
-    return Sheet(free, choices, [one for one in shown if one.mandatory])
+    return Sheet(
+        free,
+        choices,
+        [one for one in shown if one.mandatory],
+        await _times(connection, link, wanted.preferences, free),
+    )
+
+
+async def _times(
+    connection: Reader, link: Link, chosen: Preferences, free: Sequence[Category]
+) -> Times | None:
+    if link.user_id is None:
+        return None
+    gathered = await offers.gathered(connection)
+    zone = await users.timezone_of(connection, link.user_id)
+    return times_of(chosen, [one for one in free if one.id in gathered], zone)
 
 
 async def category_named(connection: Reader, category_id: str) -> Category:
@@ -68,18 +86,21 @@ async def choose(
     keyring: KeyRing,
     chosen: Mapping[Choice, bool],
     source: Source,
+    times: TimesChange | None = None,
 ) -> None:
-    """Within a transaction. chosen: what differs from how it is."""
-    if not chosen:
+    """Within a transaction. chosen: what differs from how it is. times: of a user."""
+    if not chosen and times is None:
         return
     if link.user_id is None:
         await _choose_for_address(connection, link, keyring, chosen)
         return
+    if times is not None and times.after.zone != times.before.zone:
+        await users.set_timezone(connection, link.user_id, times.after.zone, keyring)
     overridden = await offers.templates_of(connection, {category for _, category in chosen})
     await preferences.change(
         connection,
         link.user_id,
-        lambda before: _edited(before, chosen, overridden),
+        lambda before: _edited(times.edited(before) if times else before, chosen, overridden),
         Author(source),
     )
 

@@ -19,6 +19,14 @@ async def offered(connection: Reader) -> dict[str, set[Channel]]:
     return {row["category"]: {Channel(channel) for channel in row["channels"]} for row in rows}
 
 
+async def gathered(connection: Reader) -> set[str]:
+    """The categories with a template whose digest comes as often as a user has chosen."""
+    rows = await connection.fetch(
+        f"SELECT DISTINCT v.category FROM {_IN_USE} AND v.digest IS NOT NULL AND v.digest->>'window' IS NULL"
+    )
+    return {row["category"] for row in rows}
+
+
 async def templates_of(connection: Reader, categories: Collection[str]) -> dict[str, str]:
     """The category of each template of these categories, by template id."""
     rows = await connection.fetch(

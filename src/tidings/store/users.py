@@ -48,6 +48,24 @@ async def locale_of(connection: Reader, user_id: str) -> str | None:
     return found
 
 
+async def timezone_of(connection: Reader, user_id: str) -> str | None:
+    found: str | None = await connection.fetchval(
+        "SELECT timezone FROM users WHERE id = $1", user_id
+    )
+    return found
+
+
+async def set_timezone(
+    connection: Connection, user_id: str, timezone: str | None, keyring: KeyRing
+) -> None:
+    """Also of a user of whom nothing else is known."""
+    await connection.execute(
+        f"""INSERT INTO users ({_WRITTEN}) {_VALUES}
+            ON CONFLICT (id) DO UPDATE SET timezone = excluded.timezone, updated_at = now()""",
+        *await _arrays(connection, {user_id: Profile(timezone=timezone)}, keyring),
+    )
+
+
 async def fetch(
     connection: Connection, user_ids: Sequence[str], keyring: KeyRing, *, lock: bool
 ) -> dict[str, User]:

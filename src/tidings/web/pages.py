@@ -1,7 +1,7 @@
 """Unsubscribe, and the preferences of a person: pages that work without a script."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import parse_qs
 
@@ -22,6 +22,7 @@ from tidings.people.choosing import (
     subscribe_again,
     unsubscribe,
 )
+from tidings.people.times import TimesChange
 from tidings.store import users
 from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
 from tidings.store.keyring import KeyRing
@@ -29,6 +30,7 @@ from tidings.store.links import Link, open_link
 from tidings.web.languages import texts_for
 from tidings.web.looks import Looks
 from tidings.web.texts import ENGLISH, Texts
+from tidings.web.times import Form, Option, TimeChoices, TimeFields, WrongTimesError
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -46,15 +48,19 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What can be chosen of a category. text: beside its name."""
+    """What can be chosen of a category. text: beside its name. often: how often it is told, where it can be
+    gathered."""
 
+    id: str
     title: str
     text: str
     boxes: Sequence[Box]
+    often: Sequence[Option] = ()
 
 
 class Pages:
-    """channels: those over which anything can be sent to a person. name: who writes to them."""
+    """channels: those over which anything can be sent to a person. name: who writes to them. timezone: of those who
+    have none."""
 
     def __init__(
         self,
@@ -62,12 +68,14 @@ class Pages:
         keyring: KeyRing,
         channels: Collection[Channel],
         name: str,
+        timezone: str,
         now: Callable[[], datetime],
     ) -> None:
         self._pool = pool
         self._keyring = keyring
         self._channels = channels
         self._looks = Looks(name)
+        self._times = TimeChoices(timezone)
         self._now = now
 
     def routes(self) -> list[BaseRoute]:
@@ -132,12 +140,29 @@ class Pages:
 
     async def _show(self, visit: "Visit") -> Response:
         found = await sheet(visit.connection, visit.link, self._keyring, self._channels)
+        fields = TimeFields.of(found.times) if found.times else None
+        return self._choices(visit, found, fields)
+
+    def _choices(
+        self, visit: "Visit", found: Sheet, fields: TimeFields | None, *, wrong: bool = False
+    ) -> Response:
+        """wrong: what the fields hold cannot be; they show it all the same."""
+        texts = visit.texts
+        times = fields and {
+            "fields": fields,
+            "weekdays": self._times.days({fields.weekday}, texts),
+            "quiet_days": self._times.days(fields.quiet_days, texts),
+            "zones": self._times.zones(fields.zone, texts),
+        }
         return self._looks.page(
             "preferences.html",
-            visit.texts,
-            groups=_groups(found, visit),
+            texts,
+            status=400 if wrong else 200,
+            groups=self._groups(found, fields, visit),
             fixed=[_title(one) for one in found.fixed],
-            saved="saved" in visit.request.query_params,
+            times=times,
+            wrong=wrong,
+            saved="saved" in visit.request.query_params and not wrong,
             here=visit.here,
         )
 
@@ -147,17 +172,43 @@ class Pages:
             form = parse_qs(body, max_num_fields=_MOST_FIELDS)
         except ValueError:  # more fields than any page of ours has
             return self._looks.page("invalid.html", visit.texts, status=400)
-        shown, ticked = set(form.get("shown", ())), set(form.get("on", ()))
         async with visit.connection.transaction():
             found = await sheet(visit.connection, visit.link, self._keyring, self._channels)
-            chosen = {
-                choice: value in ticked
-                for choice, now in found.choices.items()
-                if (value := _value(choice)) in shown and (value in ticked) != now
-            }
-            await choose(visit.connection, visit.link, self._keyring, chosen, "page")
+            chosen = _chosen(found, form)
+            fields = self._typed(found, form, visit.texts)
+            try:
+                times = fields and found.times and fields.read(found.times)
+            except WrongTimesError:
+                typed = replace(found, choices={**found.choices, **chosen})
+                return self._choices(visit, typed, fields, wrong=True)
+            change = TimesChange(found.times, times) if times and found.times else None
+            await choose(visit.connection, visit.link, self._keyring, chosen, "page", change)
         # So that reloading the page does not send the form again.
         return RedirectResponse(f"{visit.here}/preferences?saved", 303, _PRIVATE)
+
+    def _typed(self, found: Sheet, form: Form, texts: Texts) -> TimeFields | None:
+        """None where the form has no such fields."""
+        if found.times is None or "times" not in form:
+            return None
+        stored = TimeFields.of(found.times)
+        typed = stored.typed(form)
+        return (
+            typed if self._times.zone_known(typed.zone, texts) else replace(typed, zone=stored.zone)
+        )
+
+    def _groups(self, found: Sheet, fields: TimeFields | None, visit: "Visit") -> list[Group]:
+        groups = []
+        if everything := found.channels(EVERYTHING):
+            boxes = [_box(found, (channel, EVERYTHING), visit) for channel in everything]
+            groups.append(
+                Group(EVERYTHING, visit.texts.everything, visit.texts.everything_text, boxes)
+            )
+        for one in found.categories:
+            boxes = [_box(found, (channel, one.id), visit) for channel in found.channels(one.id)]
+            cadence = fields and fields.cadences.get(one.id)
+            often = self._times.cadences(cadence, visit.texts) if cadence else ()
+            groups.append(Group(one.id, _title(one), "", boxes, often))
+        return groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,15 +237,14 @@ _Endpoint = Callable[[Visit], Awaitable[Response]]
 _PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
-def _groups(found: Sheet, visit: Visit) -> list[Group]:
-    groups = []
-    if everything := found.channels(EVERYTHING):
-        boxes = [_box(found, (channel, EVERYTHING), visit) for channel in everything]
-        groups.append(Group(visit.texts.everything, visit.texts.everything_text, boxes))
-    for one in found.categories:
-        boxes = [_box(found, (channel, one.id), visit) for channel in found.channels(one.id)]
-        groups.append(Group(_title(one), "", boxes))
-    return groups
+def _chosen(found: Sheet, form: Form) -> dict[Choice, bool]:
+    """What differs from how it is, of what the form showed."""
+    shown, ticked = set(form.get("shown", ())), set(form.get("on", ()))
+    return {
+        choice: value in ticked
+        for choice, now in found.choices.items()
+        if (value := _value(choice)) in shown and (value in ticked) != now
+    }
 
 
 def _box(found: Sheet, choice: Choice, visit: Visit) -> Box:

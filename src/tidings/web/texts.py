@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tidings.domain.categories import Cadence
 from tidings.domain.channels import Channel
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """{category} and {channel} stand for their names."""
+    """{category}, {channel} and {zone} stand for their names."""
 
     language: str
     channels: Mapping[Channel, str]
@@ -29,6 +30,22 @@ class Texts:
     always: str
     save_button: str
     saved: str
+    often: str
+    cadences: Mapping[Cadence, str]
+    digest_title: str
+    digest_text: str
+    digest_at: str
+    digest_day: str
+    quiet_title: str
+    quiet_text: str
+    quiet_box: str
+    quiet_from: str
+    quiet_to: str
+    quiet_days: str
+    quiet_wrong: str
+    zone_title: str
+    zone_text: str
+    zone_default: str
     invalid_title: str
     invalid_text: str
     unavailable_title: str
@@ -61,6 +78,27 @@ ENGLISH = Texts(
     always="Always sent",
     save_button="Save",
     saved="Your choices are saved.",
+    often="How often",
+    cadences={
+        Cadence.AT_ONCE: "At once",
+        Cadence.HOURLY: "Every hour",
+        Cadence.DAILY: "Every day",
+        Cadence.WEEKLY: "Every week",
+    },
+    digest_title="Time of summaries",
+    digest_text="Daily and weekly ones come at this time.",
+    digest_at="Time",
+    digest_day="Weekly ones on",
+    quiet_title="Quiet hours",
+    quiet_text="What comes meanwhile is sent afterwards; what is urgent comes at once.",
+    quiet_box="Do not disturb me",
+    quiet_from="From",
+    quiet_to="To",
+    quiet_days="Beginning on",
+    quiet_wrong="Nothing was saved. Quiet hours need a beginning, another end, and at least one day.",
+    zone_title="Time zone",
+    zone_text="The times on this page are in this zone.",
+    zone_default="Not chosen ({zone})",
     invalid_title="This link does not work",
     invalid_text="It is incomplete or has expired. Please use the link of a newer message.",
     unavailable_title="Please try again",
@@ -91,6 +129,27 @@ _GERMAN = Texts(
     always="Wird immer gesendet",
     save_button="Speichern",
     saved="Ihre Auswahl ist gespeichert.",
+    often="Wie oft",
+    cadences={
+        Cadence.AT_ONCE: "Sofort",
+        Cadence.HOURLY: "Jede Stunde",
+        Cadence.DAILY: "Jeden Tag",
+        Cadence.WEEKLY: "Jede Woche",
+    },
+    digest_title="Zeit der Zusammenfassungen",
+    digest_text="Tägliche und wöchentliche kommen um diese Zeit.",
+    digest_at="Uhrzeit",
+    digest_day="Wöchentliche am",
+    quiet_title="Ruhezeiten",
+    quiet_text="Was in dieser Zeit eintrifft, wird danach gesendet; Dringendes kommt sofort.",
+    quiet_box="Nicht stören",
+    quiet_from="Von",
+    quiet_to="Bis",
+    quiet_days="Beginn am",
+    quiet_wrong="Es wurde nichts gespeichert. Ruhezeiten brauchen einen Anfang, ein anderes Ende und mindestens einen Tag.",
+    zone_title="Zeitzone",
+    zone_text="Die Zeiten auf dieser Seite gelten in dieser Zone.",
+    zone_default="Nicht gewählt ({zone})",
     invalid_title="Dieser Link funktioniert nicht",
     invalid_text="Er ist unvollständig oder abgelaufen. Bitte benutzen Sie den Link einer neueren Nachricht.",
     unavailable_title="Bitte versuchen Sie es noch einmal",
@@ -121,6 +180,27 @@ _FRENCH = Texts(
     always="Toujours envoyé",
     save_button="Enregistrer",
     saved="Vos choix sont enregistrés.",
+    often="Fréquence",
+    cadences={
+        Cadence.AT_ONCE: "Immédiatement",
+        Cadence.HOURLY: "Chaque heure",
+        Cadence.DAILY: "Chaque jour",
+        Cadence.WEEKLY: "Chaque semaine",
+    },
+    digest_title="Heure des résumés",
+    digest_text="Les résumés quotidiens et hebdomadaires arrivent à cette heure.",
+    digest_at="Heure",
+    digest_day="Hebdomadaires le",
+    quiet_title="Heures de calme",
+    quiet_text="Ce qui arrive pendant ce temps est envoyé ensuite ; ce qui est urgent arrive immédiatement.",
+    quiet_box="Ne pas me déranger",
+    quiet_from="De",
+    quiet_to="À",
+    quiet_days="À partir du",
+    quiet_wrong="Rien n’a été enregistré. Il faut un début, une fin différente et au moins un jour.",
+    zone_title="Fuseau horaire",
+    zone_text="Les heures de cette page sont dans ce fuseau.",
+    zone_default="Non choisi ({zone})",
     invalid_title="Ce lien ne fonctionne pas",
     invalid_text="Il est incomplet ou a expiré. Veuillez utiliser le lien d’un message plus récent.",
     unavailable_title="Veuillez réessayer",
@@ -151,6 +231,27 @@ _SPANISH = Texts(
     always="Se envía siempre",
     save_button="Guardar",
     saved="Sus preferencias se han guardado.",
+    often="Con qué frecuencia",
+    cadences={
+        Cadence.AT_ONCE: "Al momento",
+        Cadence.HOURLY: "Cada hora",
+        Cadence.DAILY: "Cada día",
+        Cadence.WEEKLY: "Cada semana",
+    },
+    digest_title="Hora de los resúmenes",
+    digest_text="Los diarios y semanales llegan a esta hora.",
+    digest_at="Hora",
+    digest_day="Los semanales, el",
+    quiet_title="Horas de silencio",
+    quiet_text="Lo que llegue entretanto se envía después; lo urgente llega al momento.",
+    quiet_box="No molestar",
+    quiet_from="Desde",
+    quiet_to="Hasta",
+    quiet_days="Días en que empiezan",
+    quiet_wrong="No se ha guardado nada. Hacen falta un inicio, un final distinto y al menos un día.",
+    zone_title="Zona horaria",
+    zone_text="Las horas de esta página son de esta zona.",
+    zone_default="Sin elegir ({zone})",
     invalid_title="Este enlace no funciona",
     invalid_text="Está incompleto o ha caducado. Use el enlace de un mensaje más reciente.",
     unavailable_title="Inténtelo de nuevo",
@@ -181,6 +282,27 @@ _ITALIAN = Texts(
     always="Sempre inviato",
     save_button="Salva",
     saved="Le sue scelte sono state salvate.",
+    often="Con quale frequenza",
+    cadences={
+        Cadence.AT_ONCE: "Subito",
+        Cadence.HOURLY: "Ogni ora",
+        Cadence.DAILY: "Ogni giorno",
+        Cadence.WEEKLY: "Ogni settimana",
+    },
+    digest_title="Ora dei riepiloghi",
+    digest_text="Quelli giornalieri e settimanali arrivano a quest’ora.",
+    digest_at="Ora",
+    digest_day="Settimanali il",
+    quiet_title="Ore di silenzio",
+    quiet_text="Ciò che arriva nel frattempo viene inviato dopo; ciò che è urgente arriva subito.",
+    quiet_box="Non disturbare",
+    quiet_from="Dalle",
+    quiet_to="Alle",
+    quiet_days="Giorni di inizio",
+    quiet_wrong="Non è stato salvato nulla. Servono un inizio, una fine diversa e almeno un giorno.",
+    zone_title="Fuso orario",
+    zone_text="Gli orari di questa pagina sono in questo fuso.",
+    zone_default="Non scelto ({zone})",
     invalid_title="Questo link non funziona",
     invalid_text="È incompleto o scaduto. Usi il link di un messaggio più recente.",
     unavailable_title="Riprovi",
@@ -212,6 +334,27 @@ _ARABIC = Texts(
     always="يُرسل دائمًا",
     save_button="حفظ",
     saved="تم حفظ اختياراتك.",
+    often="عدد المرات",
+    cadences={
+        Cadence.AT_ONCE: "فورًا",
+        Cadence.HOURLY: "كل ساعة",
+        Cadence.DAILY: "كل يوم",
+        Cadence.WEEKLY: "كل أسبوع",
+    },
+    digest_title="وقت الملخصات",
+    digest_text="تصل الملخصات اليومية والأسبوعية في هذا الوقت.",
+    digest_at="الوقت",
+    digest_day="الأسبوعية يوم",
+    quiet_title="ساعات الهدوء",
+    quiet_text="ما يصل خلالها يُرسل بعدها؛ أما العاجل فيصل فورًا.",
+    quiet_box="عدم الإزعاج",
+    quiet_from="من",
+    quiet_to="إلى",
+    quiet_days="تبدأ في",
+    quiet_wrong="لم يُحفظ شيء. يلزم وقت بداية، ووقت نهاية مختلف، ويوم واحد على الأقل.",
+    zone_title="المنطقة الزمنية",
+    zone_text="الأوقات في هذه الصفحة بتوقيت هذه المنطقة.",
+    zone_default="لم تُحدد ({zone})",
     invalid_title="هذا الرابط لا يعمل",
     invalid_text="الرابط غير مكتمل أو انتهت صلاحيته. يُرجى استخدام رابط رسالة أحدث.",
     unavailable_title="يُرجى المحاولة مرة أخرى",
