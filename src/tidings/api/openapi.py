@@ -3,10 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 from pydantic.json_schema import models_json_schema
 
 from tidings.api.problems import ProblemDetails
+from tidings.api.rehearsing import BulkRehearsal, SendRehearsal
 from tidings.api.responses import problems
 from tidings.api.routes.bulk import MAX_BULK
 from tidings.intake.request import SendRequest, Wire
@@ -48,8 +49,18 @@ class Accepted(BaseModel):
     notification_id: UUID
 
 
+class SendBody(SendRequest):
+    """One notification to one recipient. dry_run: nothing is stored or sent; the answer, with 200, tells what would
+    be."""
+
+    dry_run: StrictBool = False
+
+
 class BulkRequest(Wire):
+    """dry_run: as of a single one, for all of them."""
+
     notifications: list[SendRequest] = Field(min_length=1, max_length=MAX_BULK)
+    dry_run: StrictBool = False
 
 
 class BulkItem(BaseModel):
@@ -71,7 +82,15 @@ class BulkResult(BaseModel):
 
 def describe_sending(document: dict[str, Any]) -> dict[str, Any]:
     """Add the two routes and the models they speak of."""
-    models = (SendRequest, BulkRequest, Accepted, BulkResult, ProblemDetails)
+    models = (
+        SendBody,
+        BulkRequest,
+        Accepted,
+        BulkResult,
+        SendRehearsal,
+        BulkRehearsal,
+        ProblemDetails,
+    )
     _, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -84,7 +103,12 @@ def describe_sending(document: dict[str, Any]) -> dict[str, Any]:
     document["paths"] = {
         "/notifications/send": {
             "post": _operation(
-                "Accept one notification", "send", SendRequest, Accepted, EXAMPLE, [_KEY]
+                "Accept one notification",
+                "send",
+                SendBody,
+                (Accepted, SendRehearsal),
+                EXAMPLE,
+                [_KEY],
             )
         },
         "/notifications/bulk": {
@@ -92,7 +116,7 @@ def describe_sending(document: dict[str, Any]) -> dict[str, Any]:
                 "Accept up to 10,000 notifications, with a result for each; as JSON lines, any number",
                 "bulk",
                 BulkRequest,
-                BulkResult,
+                (BulkResult, BulkRehearsal),
                 {"notifications": [EXAMPLE]},
                 [_BATCH],
                 404,
@@ -107,11 +131,12 @@ def _operation(
     summary: str,
     name: str,
     request: type[BaseModel],
-    answer: type[BaseModel],
+    answers: tuple[type[BaseModel], type[BaseModel]],
     example: dict[str, Any],
     parameters: list[dict[str, Any]],
     *statuses: int,
 ) -> dict[str, Any]:
+    answer, rehearsal = answers
     refused = {
         str(status): described for status, described in problems(409, 413, *statuses).items()
     }
@@ -126,6 +151,10 @@ def _operation(
             "content": {"application/json": {"schema": _ref(request), "example": example}},
         },
         "responses": {
+            "200": {
+                "description": "A dry run: nothing was stored.",
+                "content": {"application/json": {"schema": _ref(rehearsal)}},
+            },
             "202": {
                 "description": "Accepted: stored, and never lost.",
                 "content": {"application/json": {"schema": _ref(answer)}},

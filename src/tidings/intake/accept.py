@@ -58,6 +58,26 @@ class Intake:
         async with borrow(self._pool) as connection:
             return await self._decider.draft(connection, batch, known)
 
+    async def rehearse(self, submissions: Sequence[Submission]) -> list[Draft | Result]:
+        """What would become of these if they came now, each after those before it: a draft as it would be stored, or
+        the answer where nothing would be. It is decided and settled as for a send, in a transaction that is taken
+        back: nothing is stored, no window or digest is opened, no key is taken."""
+        known = await self._decider.known(submissions)
+        rehearsed: list[Draft | Result] = []
+        async with borrow(self._pool) as connection, _taken_back(connection):
+            for first in range(0, len(submissions), self.largest_batch):
+                batch = submissions[first : first + self.largest_batch]
+                drafts = await self._decider.draft(connection, batch, known)
+                settled = await self._recall(connection, batch, drafts)
+                results, fresh = await self._settle(connection, settled, None, 0)
+                left = iter(fresh)
+                rehearsed += [next(left) if _is_new(one) else one for one in results]
+        # What a later one replaces would be withdrawn when that one is stored.
+        last = iter(
+            once.superseded([one for one in rehearsed if isinstance(one, Draft)], self._keyring)
+        )
+        return [next(last) if isinstance(one, Draft) else one for one in rehearsed]
+
     async def accept_many(
         self, submissions: Sequence[Submission], filling: Filling | None = None
     ) -> list[Result]:
@@ -128,13 +148,8 @@ class Intake:
     async def _storable(self, batch: Sequence[Submission]) -> bool:
         known = await self._decider.known(batch)
         try:
-            async with borrow(self._pool) as connection:
-                trial = connection.transaction()
-                await trial.start()
-                try:
-                    await self._try(connection, batch, known)
-                finally:
-                    await trial.rollback()
+            async with borrow(self._pool) as connection, _taken_back(connection):
+                await self._try(connection, batch, known)
         except _DATABASE as error:
             if not _of_values(error):
                 raise
@@ -168,28 +183,8 @@ class Intake:
         filling: Filling | None,
         refused: int,
     ) -> list[Result]:
-        claims = claims_of(drafts)
-        careful = any(isinstance(one, Draft) and once.concerns(one) for one in drafts)
-        later = any(isinstance(one, Draft) and gathering.concerns(one) for one in drafts)
-        upserts = any(isinstance(one, Draft) and upserting.concerns(one) for one in drafts)
-        several = bool(claims) or careful or later or upserts or filling is not None
-        async with _together(connection, several):
-            holders = await idempotency.claim(connection, claims) if claims else {}
-            results = [result_of(one, holders) if isinstance(one, Draft) else one for one in drafts]
-            fresh = [
-                one
-                for one, result in zip(drafts, results, strict=True)
-                if isinstance(one, Draft) and isinstance(result, Receipt) and not result.repeated
-            ]
-            if filling is not None:
-                refused += sum(1 for result in results if isinstance(result, Refusal))
-                await filling.join(connection, stored=len(fresh), refused=refused)
-            if upserts and (theirs := [one for one in fresh if upserting.concerns(one)]):
-                await upserting.upsert(connection, theirs, self._keyring)
-            if careful:
-                fresh = await once.settle(connection, fresh, self._keyring)
-            if later:
-                fresh = await gathering.gather(connection, fresh, self._keyring)
+        async with _together(connection, filling is not None or _writes_more(drafts)):
+            results, fresh = await self._settle(connection, drafts, filling, refused)
             if fresh:
                 await acceptance.store(
                     connection,
@@ -198,6 +193,37 @@ class Intake:
                     self._keyring,
                 )
         return results
+
+    async def _settle(
+        self,
+        connection: Connection,
+        drafts: Sequence[Draft | Result],
+        filling: Filling | None,
+        refused: int,
+    ) -> tuple[list[Result], list[Draft]]:
+        """What is answered, and the new ones as they are to be stored: written is all but themselves."""
+        claims = claims_of(drafts)
+        holders = await idempotency.claim(connection, claims) if claims else {}
+        results = [result_of(one, holders) if isinstance(one, Draft) else one for one in drafts]
+        fresh = [
+            one
+            for one, result in zip(drafts, results, strict=True)
+            if isinstance(one, Draft) and _is_new(result)
+        ]
+        if filling is not None:
+            refused += sum(1 for result in results if isinstance(result, Refusal))
+            await filling.join(connection, stored=len(fresh), refused=refused)
+        if theirs := [one for one in fresh if upserting.concerns(one)]:
+            await upserting.upsert(connection, theirs, self._keyring)
+        careful = any(map(once.concerns, fresh))
+        if careful:
+            fresh = await once.deduplicate(connection, fresh, self._keyring)
+        if any(map(gathering.concerns, fresh)):
+            fresh = await gathering.gather(connection, fresh, self._keyring)
+        # What is told in a digest replaces nothing, and is not replaced.
+        if careful:
+            fresh = await once.collapse(connection, fresh, self._keyring)
+        return results, fresh
 
     def _report(self, drafts: Sequence[Draft | Result], results: Sequence[Result]) -> None:
         for one, result in zip(drafts, results, strict=True):
@@ -214,6 +240,35 @@ class Intake:
                 priority=one.row.priority.word,
                 deliveries=len(one.deliveries),
             )
+
+
+def _is_new(result: Result) -> bool:
+    return isinstance(result, Receipt) and not result.repeated
+
+
+def _writes_more(drafts: Sequence[Draft | Result]) -> bool:
+    """Whether more is to be written than what the storing statement writes."""
+    return any(
+        isinstance(one, Draft)
+        and (
+            one.submission.request.idempotency_key is not None
+            or once.concerns(one)
+            or gathering.concerns(one)
+            or upserting.concerns(one)
+        )
+        for one in drafts
+    )
+
+
+@contextlib.asynccontextmanager
+async def _taken_back(connection: Connection) -> AsyncIterator[None]:
+    """A transaction of which nothing stays."""
+    trial = connection.transaction()
+    await trial.start()
+    try:
+        yield
+    finally:
+        await trial.rollback()
 
 
 @contextlib.asynccontextmanager

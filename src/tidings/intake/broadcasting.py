@@ -6,7 +6,7 @@ whichever process looks next, and nobody is left out or reached twice.
 
 import asyncio
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -186,6 +186,25 @@ class Broadcaster:
     async def _finish(self, held: Held, problem: str | None) -> None:
         async with borrow(self._pool) as connection:
             await broadcasts.finish(connection, held.id, problem)
+
+
+async def rehearsed(
+    pool: Pool, held: Held, template: TemplateVersion, now: datetime
+) -> AsyncIterator[list[Submission]]:
+    """Page by page what a broadcast that is not stored would send, to its audience as it is now. Raises
+    CannotGoOnError."""
+    async with borrow(pool) as connection:
+        audience = await _audience(connection, held, await _filters(connection, held), now)
+        few = await audiences.count(connection, audience) <= FEW
+    after = ""
+    while True:
+        async with borrow(pool) as connection:
+            users = await audiences.page(connection, audience, after=after, limit=_PAGE, few=few)
+        if users:
+            yield _submissions(held, template, users)
+            after = users[-1]
+        if len(users) < _PAGE:
+            return
 
 
 def _check(held: Held) -> None:

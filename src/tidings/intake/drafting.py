@@ -9,7 +9,7 @@ from tidings.domain import ids
 from tidings.domain.categories import Category
 from tidings.domain.channels import Channel
 from tidings.domain.digests import data_of
-from tidings.domain.explanations import Mark, Origin, remembered
+from tidings.domain.explanations import Origin, remembered, word
 from tidings.domain.lanes import Lane, lane_number
 from tidings.domain.planning import PlannedDelivery, Situation, plan, reachable, timing
 from tidings.domain.preferences import Rule
@@ -288,14 +288,14 @@ def _due_at(row: NotificationRow, planned: PlannedDelivery) -> datetime | None:
 
 def _decisions(planned: PlannedDelivery, recipient: Recipient) -> str | None:
     """What is not told by the other columns, and differs from what is usual."""
-    marks: list[Mark] = []
+    words: list[str] = []
     if planned.address is not None and (origin := _origin(planned.channel, recipient)):
-        marks.append(Mark(origin))
+        words.append(word(origin))
     if planned.rule is not None and planned.rule is not Rule.CATEGORY_DEFAULT:
-        marks.append(Mark(planned.rule))
+        words.append(word(planned.rule))
     if planned.until is not None and planned.reason is not None:
-        marks.append(Mark(planned.reason, until=planned.until))
-    return remembered(marks)
+        words.append(word(planned.reason, until=planned.until))
+    return remembered(words)
 
 
 def _origin(channel: Channel, recipient: Recipient) -> Origin | None:

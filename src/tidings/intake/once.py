@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from uuid import UUID
 
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.reasons import Reason
@@ -17,12 +18,7 @@ def concerns(draft: Draft) -> bool:
     return draft.row.collapse_key is not None or draft.deduplicate is not None
 
 
-async def settle(connection: Connection, drafts: Sequence[Draft], keyring: KeyRing) -> list[Draft]:
-    """The drafts as they are to be stored, in their order."""
-    return await _collapse(connection, await _deduplicate(connection, drafts, keyring), keyring)
-
-
-async def _deduplicate(
+async def deduplicate(
     connection: Connection, drafts: Sequence[Draft], keyring: KeyRing
 ) -> list[Draft]:
     """The first of a template and recipient opens a window; the others inside it are not sent."""
@@ -47,27 +43,42 @@ async def _deduplicate(
     return settled
 
 
-async def _collapse(
+async def collapse(
     connection: Connection, drafts: Sequence[Draft], keyring: KeyRing
 ) -> list[Draft]:
     """The last of a collapse key and recipient is sent; what waits of those before it is not."""
-    hashes = [
-        _hash(keyring, one, str(one.row.api_key_id), one.row.collapse_key)
-        if one.row.collapse_key is not None and any(each.queued for each in one.deliveries)
-        else None
-        for one in drafts
-    ]
-    newest = {digest: one.row.id for one, digest in zip(drafts, hashes, strict=True) if digest}
+    newest = _newest(drafts, _places(drafts, keyring))
     if not newest:
         return list(drafts)
     if replaced := await once.take_places(connection, newest):
         await batch_sweeps.withdraw(connection, replaced, Reason.COLLAPSED)
+    return superseded(drafts, keyring)
+
+
+def superseded(drafts: Sequence[Draft], keyring: KeyRing) -> list[Draft]:
+    """Of those that replace each other, only the last is left to be sent."""
+    hashes = _places(drafts, keyring)
+    newest = _newest(drafts, hashes)
     return [
         one
         if digest is None or newest[digest] == one.row.id
         else _ended(one, DeliveryStatus.CANCELLED, Reason.COLLAPSED)
         for one, digest in zip(drafts, hashes, strict=True)
     ]
+
+
+def _places(drafts: Sequence[Draft], keyring: KeyRing) -> list[bytes | None]:
+    """What each takes the place of others in; None where it does not."""
+    return [
+        _hash(keyring, one, str(one.row.api_key_id), one.row.collapse_key)
+        if one.row.collapse_key is not None and any(each.queued for each in one.deliveries)
+        else None
+        for one in drafts
+    ]
+
+
+def _newest(drafts: Sequence[Draft], places: Sequence[bytes | None]) -> dict[bytes, UUID]:
+    return {place: one.row.id for one, place in zip(drafts, places, strict=True) if place}
 
 
 def _ended(draft: Draft, status: DeliveryStatus, reason: Reason) -> Draft:

@@ -75,6 +75,27 @@ class Held:
     expected: int | None
     after: str
 
+    @classmethod
+    def of(cls, new: NewBroadcast, *, app: int, send_at: datetime | None) -> "Held":
+        """What it would be, were it stored. send_at: where it begins later; so is all of it decided for then."""
+        later = {} if send_at is None else {"send_at": send_at.isoformat()}
+        return cls(
+            new.id,
+            new.api_key_id,
+            app,
+            revoked=False,
+            state="running",
+            closed=False,
+            template_id=new.template_id,
+            template_version=None,
+            audience=new.audience,
+            filters=(),
+            request={**new.request, **later},
+            audience_at=None,
+            expected=None,
+            after="",
+        )
+
 
 _COLUMNS = """w.id, b.api_key_id, b.name, w.fingerprint, w.template_id, w.template_version, w.audience,
   w.starts_at, w.audience_at, w.finished_at, w.problem, b.state, b.expected, b.lines, b.refused"""

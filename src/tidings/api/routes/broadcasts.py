@@ -7,21 +7,25 @@ from uuid import UUID
 
 import orjson
 import uuid_utils.compat as uuids
-from fastapi import APIRouter, Header
-from pydantic import BaseModel, Field, model_validator
+from fastapi import APIRouter, Header, Response
+from pydantic import BaseModel, Field, StrictBool, model_validator
 
 from tidings.api.authentication import CanRead, CanSend
 from tidings.api.bodies import StrictJson
 from tidings.api.paging import Cursor, Limit
 from tidings.api.parts import Parts, Wired
 from tidings.api.problems import Code, FieldError, Problem
+from tidings.api.rehearsing import BroadcastRehearsal, Rehearsed
 from tidings.api.responses import problems
 from tidings.api.routes.segments import SegmentId
-from tidings.api.routes.sending import wrong_key
+from tidings.api.routes.sending import answered, wrong_key
 from tidings.api.routes.topics import TopicId
+from tidings.domain.templates import TemplateVersion
+from tidings.intake.broadcasting import CannotGoOnError, rehearsed
 from tidings.intake.request import Content, Name, Times, Wire
 from tidings.store import broadcasts, segments, topics
-from tidings.store.broadcasts import BroadcastRow, NewBroadcast
+from tidings.store.api_keys import ApiKey
+from tidings.store.broadcasts import BroadcastRow, Held, NewBroadcast
 from tidings.store.database import Connection, borrow
 
 router = APIRouter(prefix="/broadcasts", tags=["broadcasts"], route_class=StrictJson)
@@ -52,11 +56,13 @@ class AudienceRequest(Wire):
 class BroadcastRequest(Content, Times):
     """What POST /notifications/send takes, with an audience in place of the recipient. send_at: when it begins,
     and its audience is who belongs to it then; with send_at_local it begins at once, and each notification
-    waits for its time. name: for people."""
+    waits for its time. name: for people. dry_run: nothing is stored or sent; the answer, with 200, tells what would
+    be."""
 
     audience: AudienceRequest
     name: Name | None = None
     idempotency_key: Name | None = None
+    dry_run: StrictBool = False
 
 
 class BroadcastView(BaseModel):
@@ -86,7 +92,15 @@ class BroadcastPage(BaseModel):
     next_cursor: UUID | None
 
 
-@router.post("", status_code=202, responses=problems(409, 413))
+@router.post(
+    "",
+    status_code=202,
+    response_model=BroadcastView,
+    responses={
+        200: {"model": BroadcastRehearsal, "description": "A dry run: nothing was stored."},
+        **problems(409, 413),
+    },
+)
 async def send(
     body: BroadcastRequest,
     parts: Wired,
@@ -94,7 +108,7 @@ async def send(
     idempotency_key: Annotated[
         str | None, Header(description="Instead of the field of this name.")
     ] = None,
-) -> BroadcastView:
+) -> BroadcastView | Response:
     """Send it to all of an audience, in the background. GET /batches/{broadcast_id} tells what becomes of it,
     and POST /batches/{broadcast_id}/pause, resume and cancel act on it."""
     if body.idempotency_key is not None and idempotency_key not in (None, body.idempotency_key):
@@ -102,7 +116,9 @@ async def send(
     given = body.idempotency_key or idempotency_key
     if given is not None and not (1 <= len(given) <= 255 and given.isprintable()):
         raise wrong_key("must be 1 to 255 printable characters")
-    document = body.model_dump(mode="json", exclude_unset=True, exclude={"idempotency_key"})
+    document = body.model_dump(
+        mode="json", exclude_unset=True, exclude={"idempotency_key", "dry_run"}
+    )
     new = NewBroadcast(
         id=uuids.uuid7(),
         api_key_id=key.id,
@@ -116,6 +132,8 @@ async def send(
         },
         starts_at=body.send_at or datetime.now(UTC),
     )
+    if body.dry_run:
+        return await _rehearsed(parts, key, body, new)
     return _view(await _created(parts, body, new))
 
 
@@ -144,11 +162,36 @@ async def read(broadcast_id: UUID, parts: Wired, _: CanRead) -> BroadcastView:
 _ABOUT_THE_BROADCAST = frozenset({"audience", "name", "send_at"})
 
 
-async def _created(parts: Parts, body: BroadcastRequest, new: NewBroadcast) -> BroadcastRow:
-    if await parts.templates.find(body.template_id) is None:
+async def _rehearsed(
+    parts: Parts, key: ApiKey, body: BroadcastRequest, new: NewBroadcast
+) -> Response:
+    """Page by page, as it would be sent. The idempotency key is not looked at."""
+    template = await _template(parts, body)
+    async with borrow(parts.pool) as connection:
+        await _check_audience(connection, body.audience)
+    held = Held.of(new, app=key.number, send_at=body.send_at)
+    found = Rehearsed(parts, key)
+    users = 0
+    try:
+        async for page in rehearsed(parts.pool, held, template, new.starts_at):
+            users += len(page)
+            found.add(await parts.intake.rehearse(page))
+    except CannotGoOnError as error:
+        raise Problem(Code.INVALID_REQUEST, str(error)) from None
+    return answered(BroadcastRehearsal(**await found.view(), users=users))
+
+
+async def _template(parts: Parts, body: BroadcastRequest) -> TemplateVersion:
+    found = await parts.templates.find(body.template_id)
+    if found is None:
         message = f"There is no template {body.template_id!r}."
         where = [FieldError(path="template_id", message=message)]
         raise Problem(Code.UNKNOWN_TEMPLATE, message, where)
+    return found
+
+
+async def _created(parts: Parts, body: BroadcastRequest, new: NewBroadcast) -> BroadcastRow:
+    await _template(parts, body)
     async with borrow(parts.pool) as connection:
         await _check_audience(connection, body.audience)
         stored = await broadcasts.create(connection, new, parts.keyring)

@@ -17,10 +17,12 @@ from tidings.api.bodies import parse
 from tidings.api.limits import media_type
 from tidings.api.parts import Parts
 from tidings.api.problems import Code, FieldError, Problem, of_refusal, of_validation
-from tidings.api.routes.sending import accepted, submission_of, wrong_key
+from tidings.api.rehearsing import BulkRehearsal, Rehearsed, take_dry_run
+from tidings.api.routes.sending import accepted, answered, submission_of, wrong_key
 from tidings.api.routes.streaming import stream
 from tidings.api.routes.targets import named_batch
-from tidings.intake.drafting import Receipt, Result, Submission
+from tidings.api.verdicts import verdict_of
+from tidings.intake.drafting import Draft, Receipt, Result, Submission
 from tidings.intake.filling import BatchClosedError, IntoNew, IntoOpen
 from tidings.store import batches, notifications
 from tidings.store.api_keys import ApiKey
@@ -42,12 +44,16 @@ async def bulk(request: Request) -> Response:
     if media_type(request.headers.get("content-type", "").encode("latin-1")) == NDJSON:
         return await stream(request, parts, key)
     body = await request.body()
-    items = _items(_parsed(body))
+    document = _parsed(body)
+    dry_run = isinstance(document, dict) and take_dry_run(document)
+    items = _items(document)
     if "idempotency-key" in request.headers:
         raise wrong_key("is a field of each item here, not a header")
     # What is small as a whole has no item that is too large.
     most = parts.settings.max_body if len(body) > parts.settings.max_body else None
     filling = await _Fill.of(request, parts, key, len(items))
+    if dry_run:
+        return await filling.rehearsed(items, most)
     results = await filling.accept_all(items, most)
     rejected = sum(1 for result in results if "problem" in result)
     batch_id = await filling.end(results)
@@ -103,6 +109,20 @@ class _Fill:
                 break
         return results
 
+    async def rehearsed(self, items: Sequence[Any], most: int | None) -> Response:
+        """What would become of them, of each after those before it."""
+        rehearsed = Rehearsed(self._parts, self._key)
+        valid, wrong = await self._valid(items, 0, most)
+        found = await self._parts.intake.rehearse(list(valid.values()))
+        rehearsed.add(found)
+        for problem in wrong.values():
+            rehearsed.refuse(problem)
+        results = {index: _rehearsed(index, one) for index, one in zip(valid, found, strict=True)}
+        results |= {index: _item_problem(index, problem) for index, problem in wrong.items()}
+        in_order = [results[index] for index in sorted(results)]
+        view = await rehearsed.view()
+        return answered(BulkRehearsal.model_validate({**view, "results": in_order}))
+
     async def end(self, results: Sequence[dict[str, Any]]) -> UUID | None:
         """Seal a batch of its own. Its id; that of an earlier request, where all of this one repeats it."""
         if self._made:
@@ -125,25 +145,32 @@ class _Fill:
         self, items: Sequence[Any], start: int, most: int | None
     ) -> list[dict[str, Any]]:
         """Check and store the items of one transaction; those that are not valid do not spoil the others."""
-        results: dict[int, dict[str, Any]] = {}
-        valid: dict[int, Submission] = {}
-        for index, item in enumerate(
-            items[start : start + self._parts.intake.largest_batch], start
-        ):
-            try:
-                if most is not None and len(orjson.dumps(item)) > most:
-                    large = Problem(Code.BODY_TOO_LARGE, f"An item may have at most {most} bytes.")
-                    results[index] = _item_problem(index, large)
-                else:
-                    valid[index] = submission_of(self._key, item, self._batch_id)
-            except ValidationError as error:
-                results[index] = _item_problem(index, of_validation(error))
-            if index % _SLICE == 0:
-                await asyncio.sleep(0)
+        own = items[start : start + self._parts.intake.largest_batch]
+        valid, wrong = await self._valid(own, start, most)
+        results = {index: _item_problem(index, problem) for index, problem in wrong.items()}
         stored = await self._store(list(valid.values()))
         for index, result in zip(valid, stored, strict=True):
             results[index] = _item_result(index, result)
         return [results[index] for index in sorted(results)]
+
+    async def _valid(
+        self, items: Sequence[Any], start: int, most: int | None
+    ) -> tuple[dict[int, Submission], dict[int, Problem]]:
+        """By their index, which counts from `start`: those that are valid, and what is wrong with the others."""
+        valid: dict[int, Submission] = {}
+        wrong: dict[int, Problem] = {}
+        for index, item in enumerate(items, start):
+            try:
+                if most is not None and len(orjson.dumps(item)) > most:
+                    large = f"An item may have at most {most} bytes."
+                    wrong[index] = Problem(Code.BODY_TOO_LARGE, large)
+                else:
+                    valid[index] = submission_of(self._key, item, self._batch_id)
+            except ValidationError as error:
+                wrong[index] = of_validation(error)
+            if index % _SLICE == 0:
+                await asyncio.sleep(0)
+        return valid, wrong
 
     async def _store(self, submissions: Sequence[Submission]) -> list[Result]:
         if not submissions:
@@ -178,6 +205,12 @@ def _item_result(index: int, result: Result) -> dict[str, Any]:
     if isinstance(result, Receipt):
         return {"index": index, "notification_id": str(result.notification_id)}
     return _item_problem(index, of_refusal(result))
+
+
+def _rehearsed(index: int, result: Draft | Result) -> dict[str, Any]:
+    if isinstance(result, Draft):
+        return {"index": index, "deliveries": [verdict_of(one) for one in result.deliveries]}
+    return _item_result(index, result)
 
 
 def _item_problem(index: int, problem: Problem) -> dict[str, Any]:

@@ -13,39 +13,23 @@ from tidings.api.authentication import CanRead
 from tidings.api.parts import Wired
 from tidings.api.problems import Code, Problem
 from tidings.api.responses import problems
+from tidings.api.verdicts import Step, Verdict, marked, said, verdict_of
 from tidings.api.waiting import Waiting, waiting_for
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.explanations import Mark, recalled
 from tidings.domain.priorities import PriorityWord
-from tidings.domain.reasons import Reason
 from tidings.domain.routing import Choice
 from tidings.intake.drafting import Draft, Submission
 from tidings.intake.refusals import Refusal
 from tidings.intake.request import Recipient, SendRequest, TemplateId, UserId
 from tidings.store import attempts, deliveries, notifications
-from tidings.store.acceptance import NewDelivery
 from tidings.store.attempts import AttemptRow
 from tidings.store.deliveries import DeliveryRow
 
 router = APIRouter(tags=["explain"])
 
-_REASONS = {reason.value: reason.text for reason in Reason}
 _CHOICES = {choice.value: choice.text for choice in Choice}
-
-
-class Step(BaseModel):
-    """A decision. code: stable; text says what it means. at: when it was made. until: for how long it holds, where that
-    is known. attempt, account and choice: of a call to a provider."""
-
-    code: str
-    text: str
-    at: datetime | None = None
-    until: datetime | None = None
-    detail: str | None = None
-    attempt: int | None = None
-    account: str | None = None
-    choice: str | None = None
 
 
 class ExplainedDelivery(BaseModel):
@@ -68,18 +52,6 @@ class Explanation(BaseModel):
     user_id: str | None
     accepted_at: datetime
     deliveries: list[ExplainedDelivery]
-
-
-class Verdict(BaseModel):
-    """status: what the delivery would be at first: pending where it would be sent. until: when it would begin, where
-    that is later than now."""
-
-    channel: Channel
-    status: DeliveryStatus
-    reason: str | None
-    text: str
-    until: datetime | None
-    steps: list[Step]
 
 
 class Prospect(BaseModel):
@@ -158,22 +130,7 @@ async def prospect(
 
 
 def _verdicts(result: Draft | Refusal) -> list[Verdict]:
-    return [] if isinstance(result, Refusal) else [_verdict(one) for one in result.deliveries]
-
-
-def _verdict(one: NewDelivery) -> Verdict:
-    marks = list(recalled(one.decisions))
-    later = one.due_at is not None or not one.queued
-    pending = Reason.SCHEDULED if later else Reason.QUEUED
-    reason = one.reason or (pending if one.status is DeliveryStatus.PENDING else None)
-    return Verdict(
-        channel=one.channel,
-        status=one.status,
-        reason=reason,
-        text=_said(reason, one.status),
-        until=one.due_at,
-        steps=[_marked(mark, None) for mark in marks],
-    )
+    return [] if isinstance(result, Refusal) else [verdict_of(one) for one in result.deliveries]
 
 
 def _explained(
@@ -183,10 +140,10 @@ def _explained(
     tried: Sequence[AttemptRow],
     waiting: Waiting | None,
 ) -> ExplainedDelivery:
-    steps = [_marked(mark, accepted_at) for mark in marks] + [_attempted(row) for row in tried]
+    steps = [marked(mark, accepted_at) for mark in marks] + [_attempted(row) for row in tried]
     in_order = sorted(steps, key=lambda step: step.at or accepted_at)
     reason = waiting.reason if waiting else one.reason
-    text = _said(reason, one.status)
+    text = said(reason, one.status)
     return ExplainedDelivery(
         delivery_id=one.id,
         channel=one.channel,
@@ -206,17 +163,11 @@ def _last(one: DeliveryRow, waiting: Waiting | None, text: str) -> Iterator[Step
         yield Step(code=one.reason or one.status, text=text, at=ended, detail=one.detail)
 
 
-def _marked(mark: Mark, accepted_at: datetime | None) -> Step:
-    return Step(
-        code=mark.code.value, text=mark.code.text, at=mark.at or accepted_at, until=mark.until
-    )
-
-
 def _attempted(row: AttemptRow) -> Step:
-    said = _REASONS.get(row.reason, row.reason)
+    meaning = said(row.reason, row.outcome)
     return Step(
         code=row.reason,
-        text=f"Attempt {row.number} over {row.account or 'no account'}: {row.outcome}. {said} "
+        text=f"Attempt {row.number} over {row.account or 'no account'}: {row.outcome}. {meaning} "
         f"{_CHOICES.get(row.choice or '', '')}".strip(),
         at=row.started_at,
         detail=row.detail,
@@ -224,7 +175,3 @@ def _attempted(row: AttemptRow) -> Step:
         account=row.account,
         choice=row.choice,
     )
-
-
-def _said(reason: str | None, status: DeliveryStatus) -> str:
-    return _REASONS.get(reason or "", "") or f"It is {status}."

@@ -13,7 +13,10 @@ from tidings.api.authentication import Permission
 from tidings.api.bodies import read_json
 from tidings.api.parts import Parts
 from tidings.api.problems import Code, FieldError, Problem, of_refusal, of_validation
-from tidings.intake.drafting import Receipt, Submission
+from tidings.api.rehearsing import Rehearsal, Rehearsed, SendRehearsal, take_dry_run
+from tidings.api.verdicts import verdict_of
+from tidings.intake.drafting import Draft, Receipt, Submission
+from tidings.intake.refusals import Refusal
 from tidings.intake.request import SendRequest
 from tidings.store.api_keys import ApiKey
 
@@ -23,16 +26,33 @@ async def send(request: Request) -> Response:
     parts: Parts = request.app.state.parts
     key = await parts.authentication.require(request, Permission.SEND)
     document = await read_json(request)
+    dry_run = False
     if isinstance(document, dict):
         _take_header(request, document)
+        dry_run = take_dry_run(document)
     try:
         submission = submission_of(key, document)
     except ValidationError as error:
         raise of_validation(error) from None
+    if dry_run:
+        return await _rehearsed(parts, key, submission)
     result = await parts.intake.accept(submission)
     if not isinstance(result, Receipt):
         raise of_refusal(result)
     return accepted({"notification_id": str(result.notification_id)})
+
+
+async def _rehearsed(parts: Parts, key: ApiKey, submission: Submission) -> Response:
+    """Raises Problem where the send would."""
+    rehearsed = Rehearsed(parts, key)
+    [result] = await parts.intake.rehearse([submission])
+    if isinstance(result, Refusal):
+        raise of_refusal(result)
+    rehearsed.add([result])
+    deliveries = result.deliveries if isinstance(result, Draft) else ()
+    return answered(
+        SendRehearsal(**await rehearsed.view(), deliveries=[verdict_of(one) for one in deliveries])
+    )
 
 
 def _take_header(request: Request, document: dict[str, Any]) -> None:
@@ -62,6 +82,12 @@ def wrong_key(message: str) -> Problem:
     return Problem(
         Code.INVALID_REQUEST, f"{path}: {message}", [FieldError(path=path, message=message)]
     )
+
+
+def answered(rehearsal: Rehearsal) -> Response:
+    """Nothing was accepted."""
+    body = rehearsal.model_dump_json(exclude_none=False)
+    return Response(body, 200, media_type="application/json")
 
 
 def accepted(document: dict[str, Any]) -> Response:
