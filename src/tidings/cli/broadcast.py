@@ -18,6 +18,7 @@ from tidings.cli.client import Api, open_api, patiently
 from tidings.cli.config import load_settings
 from tidings.cli.moments import in_the_future
 from tidings.cli.output import Json, console, moment, print_json, table, text, word
+from tidings.cli.rehearsal import DryRun, rehearse
 from tidings.cli.topic import pages
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Sends to audiences.")
@@ -48,6 +49,7 @@ def send(
     metadata: options.Metadata = None,
     follow: Follow = False,
     interval: Interval = 1.0,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Send to everyone who is in one of the topics and segments, to each user once."""
@@ -68,8 +70,12 @@ def send(
         # Only with a key may the request be repeated when no answer came.
         "idempotency_key": idempotency_key or f"cli-{uuid.uuid4()}",
     }
-    body = orjson.dumps({name: value for name, value in single.items() if value is not None})
+    document = {name: value for name, value in single.items() if value is not None}
+    body = orjson.dumps(document)
     with open_api(load_settings()) as api:
+        if dry_run:
+            rehearse(api, "broadcasts", document=document, as_json=as_json)
+            return
         answer = patiently(
             lambda: api.send("POST", "broadcasts", body=body),
             60.0,

@@ -12,6 +12,7 @@ from tidings.cli.client import Api, open_api, patiently
 from tidings.cli.config import load_settings
 from tidings.cli.moments import in_the_future
 from tidings.cli.output import Json, print_json
+from tidings.cli.rehearsal import DryRun, rehearse, rehearse_file
 from tidings.cli.send_file import FileOptions, send_file
 
 app = typer.Typer(add_completion=False)
@@ -38,6 +39,7 @@ def send(
     resume: options.Resume = None,
     refused: options.Refused = None,
     retry_for: options.RetryFor = 60.0,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Send one notification, or a file of them.
@@ -68,7 +70,13 @@ def send(
     if resume is not None and (file is None or idempotency_prefix is not None):
         raise typer.BadParameter("goes with --file alone", param_hint="--resume")
     with open_api(load_settings()) as api:
-        if file is None:
+        if dry_run and file is not None:
+            rehearse_file(api, file, as_json=as_json)
+        elif dry_run:
+            if idempotency_key is not None:
+                asked["idempotency_key"] = idempotency_key
+            rehearse(api, "notifications", "send", document=asked, as_json=as_json)
+        elif file is None:
             _send_one(api, asked, idempotency_key, retry_for, as_json=as_json)
         else:
             batch = str(resume) if resume is not None else None

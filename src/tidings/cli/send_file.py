@@ -51,7 +51,7 @@ class FileOptions:
 def send_file(api: Api, options: FileOptions) -> None:
     """Send every line. Exit status 1 if any was refused."""
     out = console(stderr=True)
-    with _opened(options.path) as file:
+    with opened(options.path) as file:
         digest, total = bulk.survey(file)
         run = _Run(options, out, total)
         with run.progress:
@@ -205,7 +205,7 @@ def _broken_off(error: CommandError, run: "_Run") -> CommandError:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path) -> Iterator[IO[bytes]]:
     """A file that can be read twice: what comes by standard input is kept for the time."""
     if str(path) == "-":
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as kept:
