@@ -19,6 +19,7 @@ from benchmarks.brownout import Kind, brownout, plot
 from benchmarks.cases import CASES, IDLE, NAMES
 from benchmarks.compare import Session, session
 from benchmarks.measure import commit_of
+from benchmarks.people import people
 from benchmarks.processes import ROOT, BenchmarkError
 from benchmarks.report import Report
 from benchmarks.rivals.kinds import RIVALS, Rival, missing
@@ -212,6 +213,20 @@ def snapshot_command(
         lambda kind, number, rate: console.print(f"{kind} {number}: {rate:,.0f}/s"),
     )
     _conclude(console, loss.document(), json_file)
+
+
+@app.command("people")
+def people_command(
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each, with and without.")] = 7,
+    size: Annotated[int, typer.Option(min=100, help="Notifications of a round.")] = 10_000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the JSON goes.")] = None,
+) -> None:
+    """How much slower it is to accept for recipients who all have preferences, quiet hours and a suppression."""
+    console = Console()
+    cost = people(
+        rounds, size, lambda door, who, rate: console.print(f"{door:<6} {who:<6} {rate:>8,.0f}/s")
+    )
+    _conclude(console, cost.document(), json_file)
 
 
 def _conclude(console: Console, document: Mapping[str, Any], json_file: Path | None) -> None:

@@ -41,6 +41,12 @@ class Member:
     def alive(self) -> bool:
         return self._process is not None and self._process.is_alive()
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        assert self._process.pid is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL: no handler, no clean-up."""
         if self.alive and self._process is not None and self._process.pid is not None:

@@ -63,12 +63,8 @@ class Writer:
 
     def _format(self) -> bytes:
         work = self._errand.work
-        recipient = (
-            {"email": f"user{_NUMBER}@example.com"}
-            if work.channel == "email"
-            else {"webhook_url": self._errand.hook_url}
-        )
-        document = {
+        recipient = self._recipient()
+        document: dict[str, Any] = {
             "template_id": job.TEMPLATE_ID,
             "recipient": recipient,
             "channel_preferences": [work.channel],
@@ -82,6 +78,17 @@ class Writer:
             .replace(str(_NUMBER).encode(), b"%(number)06d")
             .replace(str(_MICROSECONDS).encode(), b"%(microseconds)d")
         )
+
+    def _recipient(self) -> dict[str, str]:
+        people = self._errand.work.people
+        if people:
+            return {
+                "user_id": f"{people}{_NUMBER}",
+                "email": f"user{_NUMBER}@{people}.example.com",
+            }
+        if self._errand.work.channel == "email":
+            return {"email": f"user{_NUMBER}@example.com"}
+        return {"webhook_url": self._errand.hook_url}
 
 
 class Client(asyncio.Protocol):

@@ -12,7 +12,15 @@ from pathlib import Path
 from benchmarks import job
 from benchmarks.database import Database
 from benchmarks.fleet import Fleet, Member
-from benchmarks.processes import ROOT, BenchmarkError, call, environment, free_port, wait_until
+from benchmarks.processes import (
+    ROOT,
+    BenchmarkError,
+    call,
+    environment,
+    free_port,
+    postmaster,
+    wait_until,
+)
 from benchmarks.sink_process import SinkProcess
 from benchmarks.work import Errand, Tally, Work
 from tidings.bootstrap.foundation import connection_to
@@ -99,6 +107,10 @@ class Rig:
         if tally.accepted != work.count:
             raise BenchmarkError(f"only {tally.accepted} of {work.count} were accepted")
         return tally
+
+    @property
+    def postgres_pid(self) -> int:
+        return postmaster(self._directory / "postgres")[0]
 
     def await_empty(self, limit: float) -> None:
         """Until the queue is empty. Raises BenchmarkError when it is not in time."""

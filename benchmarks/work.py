@@ -14,7 +14,8 @@ Door = Literal["single", "bulk"]
 @dataclass(frozen=True)
 class Work:
     """One run. count: notifications. rate: asked for per second at a steady pace; None for as fast as
-    they are taken. latency_ms: how long the sink takes to answer each. priority: empty for none said."""
+    they are taken. latency_ms: how long the sink takes to answer each. priority: empty for none said. people: what their user ids
+    begin with; empty for addresses without users."""
 
     run: str
     channel: Channel
@@ -23,6 +24,7 @@ class Work:
     rate: float | None = None
     latency_ms: int = 0
     priority: str = ""
+    people: str = ""
 
 
 @dataclass(frozen=True)

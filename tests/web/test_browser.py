@@ -198,7 +198,7 @@ async def test_it_fits_every_screen_and_language(
 async def test_everything_is_reached_by_keyboard(site: Site, opened: Open) -> None:
     path = await site.link({"user_id": "keys", "email": "k@example.com"}, template_id="news")
     page = await opened(f"{path}/preferences")
-    reached = []
+    reached: list[str] = []
     while not reached or reached[-1] != "BUTTON":
         await page.keyboard.press("Tab")
         reached.append(

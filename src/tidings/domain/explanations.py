@@ -1,6 +1,6 @@
 """Why a delivery is as it is: what is remembered of decisions, and how a chain of them is told."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -34,15 +34,22 @@ class Mark:
     until: datetime | None = None
 
     def __str__(self) -> str:
-        """A word, without spaces: `quiet_hours@1764572400>1764591000`."""
-        at = "" if self.at is None else f"@{self.at.timestamp():.0f}"
-        until = "" if self.until is None else f">{self.until.timestamp():.0f}"
-        return f"{self.code}{at}{until}"
+        return word(self.code, self.at, self.until)
 
 
-def remembered(marks: Iterable[Mark]) -> str | None:
+def word(
+    code: Rule | Origin | Reason, at: datetime | None = None, until: datetime | None = None
+) -> str:
+    """A Mark's, without spaces: `quiet_hours@1764572400>1764591000`."""
+    if at is None and until is None:
+        return code
+    begun = code if at is None else f"{code}@{at.timestamp():.0f}"
+    return begun if until is None else f"{begun}>{until.timestamp():.0f}"
+
+
+def remembered(words: Sequence[str]) -> str | None:
     """What is stored of them; None for nothing."""
-    return " ".join(map(str, marks)) or None
+    return " ".join(words) if words else None
 
 
 def recalled(stored: str | None) -> Iterator[Mark]:

@@ -1,10 +1,10 @@
 """Hours of the day on some weekdays, by the clock on the wall: when they begin and end, over clock changes."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from tidings.domain.records import record
 from tidings.domain.zones import Stretch, stretches
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -15,7 +15,7 @@ HORIZON = timedelta(days=16)
 """Hours come again within a week; a change of the clocks can skip them once, and one of history skipped a day."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hours:
     """From `start` up to, and not with, `end`; over midnight where `end` is earlier, and for a whole day where they
     are equal. days: on which they begin, Monday is 0."""

@@ -1,7 +1,7 @@
 """What a person wants: in general, per category and per template, when, and how often."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import time
 from enum import StrEnum
 
@@ -34,7 +34,7 @@ class Rule(StrEnum):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DigestTime:
     """When daily and weekly digests come, by the recipient's clock. weekday: Monday is 0."""
 
@@ -42,7 +42,7 @@ class DigestTime:
     weekday: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Preferences:
     """channels: the general choice; categories and templates: the choice for one of them.
 

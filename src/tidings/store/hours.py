@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import time
 from typing import Any, TypeVar
 
-from tidings.domain.hours import WEEKDAYS, Hours
+from tidings.domain.hours import EVERY_DAY, WEEKDAYS, Hours
 
 Kind = TypeVar("Kind", bound=Hours)
 
@@ -12,7 +12,8 @@ Kind = TypeVar("Kind", bound=Hours)
 def read_hours(kind: type[Kind], stored: Mapping[str, Any] | None) -> Kind | None:
     if stored is None:
         return None
-    days = frozenset(WEEKDAYS.index(day) for day in stored["days"])
+    named = stored["days"]
+    days = EVERY_DAY if len(named) == len(EVERY_DAY) else frozenset(map(WEEKDAYS.index, named))
     return kind(time.fromisoformat(stored["from"]), time.fromisoformat(stored["to"]), days)
 
 

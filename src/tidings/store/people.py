@@ -1,18 +1,19 @@
 """What is known of a user when a notification is accepted: addresses, locale, choices."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import orjson
 
 from tidings.domain.preferences import NO_PREFERENCES, Preferences
+from tidings.domain.records import record
 from tidings.store import preferences
 from tidings.store.database import Reader, Record
 from tidings.store.keyring import KeyRing, KeyRingError
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Person:
     """A user as the planner sees them. unreadable: addresses are stored that the key ring cannot open."""
 
@@ -33,14 +34,13 @@ async def fetch_many(
 ) -> dict[str, Person]:
     """Who is known of these, with one query."""
     rows = await connection.fetch(
-        f"""SELECT w.id, u.sealed, u.locale, u.timezone, {preferences.COLUMNS},
-             (SELECT array_agg(d.id) FROM devices d WHERE d.user_id = w.id AND d.state = 'active') AS device_ids,
-             (SELECT array_agg(d.sealed_token ORDER BY d.id) FROM devices d
-                WHERE d.user_id = w.id AND d.state = 'active') AS tokens
+        f"""SELECT w.id, u.sealed, u.locale, u.timezone, {preferences.COLUMNS}, d.device_ids, d.tokens
            FROM unnest($1::text[]) AS w (id)
            LEFT JOIN users u ON u.id = w.id LEFT JOIN preferences p ON p.user_id = w.id
-           WHERE u.id IS NOT NULL OR p.user_id IS NOT NULL
-             OR EXISTS (SELECT FROM devices d WHERE d.user_id = w.id AND d.state = 'active')""",
+           LEFT JOIN LATERAL (SELECT array_agg(d.id ORDER BY d.id) AS device_ids,
+               array_agg(d.sealed_token ORDER BY d.id) AS tokens
+             FROM devices d WHERE d.user_id = w.id AND d.state = 'active') AS d ON true
+           WHERE u.id IS NOT NULL OR p.user_id IS NOT NULL OR d.device_ids IS NOT NULL""",
         list(user_ids),
     )
     return {row["id"]: _person(row, keyring) for row in rows}
@@ -51,7 +51,9 @@ def _opened(row: Record, keyring: KeyRing) -> tuple[dict[str, Any], tuple[str, .
     facts: dict[str, Any] = {}
     if row["sealed"] is not None:
         facts = orjson.loads(keyring.open(row["sealed"], row["id"].encode()))
-    tokens = zip(sorted(row["device_ids"] or ()), row["tokens"] or (), strict=True)
+    if row["device_ids"] is None:
+        return facts, ()
+    tokens = zip(row["device_ids"], row["tokens"], strict=True)
     return facts, tuple(
         keyring.open(token, device_id.bytes).decode() for device_id, token in tokens
     )

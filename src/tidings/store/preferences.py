@@ -8,7 +8,6 @@ from uuid import UUID
 
 from tidings.domain import ids
 from tidings.domain.categories import Cadence
-from tidings.domain.channels import Channel
 from tidings.domain.hours import WEEKDAYS
 from tidings.domain.preferences import NO_PREFERENCES, Choices, DigestTime, Preferences
 from tidings.domain.quiet_hours import QuietHours
@@ -16,6 +15,8 @@ from tidings.store.database import Connection, Reader, Record
 from tidings.store.hours import hours_document, read_hours
 
 Source = Literal["api", "page", "unsubscribe"]
+
+_CADENCES = {one.value: one for one in Cadence}
 
 COLUMNS = "p.channels, p.categories, p.templates, p.quiet_hours, p.digests"
 """SQL for a query of preferences `p`: what `parsed` reads."""
@@ -101,11 +102,12 @@ def parsed(row: "Mapping[str, Any] | Record") -> Preferences:
         return NO_PREFERENCES
     digests = row["digests"] or {}
     return Preferences(
-        channels=_read_choices(row["channels"]),
-        categories={name: _read_choices(one) for name, one in row["categories"].items()},
-        templates={name: _read_choices(one) for name, one in (row["templates"] or {}).items()},
+        # As they are: a channel equals its name, also as a key, and each accept would pay for making them anew.
+        channels=row["channels"],
+        categories=row["categories"],
+        templates=row["templates"] or {},
         quiet_hours=read_hours(QuietHours, row["quiet_hours"]),
-        digests={name: Cadence(how) for name, how in digests.get("categories", {}).items()},
+        digests={name: _CADENCES[how] for name, how in digests.get("categories", {}).items()},
         digest_time=_read_digest_time(digests),
     )
 
@@ -121,10 +123,6 @@ async def _write(connection: Connection, user_id: str, preferences: Preferences)
         hours_document(preferences.quiet_hours),
         _digests_document(preferences),
     )
-
-
-def _read_choices(stored: Mapping[str, bool]) -> dict[Channel, bool]:
-    return {Channel(channel): wanted for channel, wanted in stored.items()}
 
 
 def _read_digest_time(stored: Mapping[str, Any]) -> DigestTime:

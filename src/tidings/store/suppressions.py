@@ -11,6 +11,7 @@ from tidings.domain.suppressions import Block, SuppressionReason
 from tidings.store.database import Connection, Reader, Record
 from tidings.store.keyring import KeyRing, KeyRingError
 
+_REASONS = {one.value: one for one in SuppressionReason}
 _MANY_CHANNELS = tuple(Channel)
 _IN_FORCE = "(s.expires_at IS NULL OR s.expires_at > now())"
 
@@ -61,8 +62,9 @@ async def blocks_among(
     )
     found: dict[tuple[Channel, bytes], list[Block]] = {}
     for row in rows:
-        block = Block(SuppressionReason(row["reason"]), row["category"])
-        found.setdefault((Channel(row["channel"]), row["address_hash"]), []).append(block)
+        block = Block(_REASONS[row["reason"]], row["category"])
+        # A channel equals its name, also as a key.
+        found.setdefault((row["channel"], row["address_hash"]), []).append(block)
     return found
 
 
