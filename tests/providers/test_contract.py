@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.providers.apprise_stand import AppriseHarness
 from tests.providers.http_server import Connection, HttpStandIn, Script, refusing_port
 from tests.providers.smtp_server import HOST, Answer, Odd, ScriptedServer
 from tests.providers.vendor_answers import VENDORS
@@ -20,7 +21,7 @@ from tests.providers.vendors import VendorHarness
 from tidings.domain.channels import Channel
 from tidings.domain.messages import Content, EmailContent, InAppContent, Message, WebhookContent
 from tidings.domain.provider import Account, FieldValue, Manifest, Provider
-from tidings.providers.catalogue import CATALOGUE
+from tidings.providers.catalogue import CATALOGUE, MANIFESTS
 from tidings.providers.guard import Guard, read_allowed
 from tidings.providers.guarded import GuardedHttp
 from tidings.providers.inapp.manifest import MANIFEST as INAPP
@@ -351,6 +352,15 @@ class TestVendors(SendingContract):
         return VendorHarness(request.param)
 
 
+# --- what Apprise knows -------------------------------------------------------------------------
+
+
+class TestApprise(SendingContract):
+    @pytest.fixture
+    def harness(self) -> Harness:
+        return AppriseHarness()
+
+
 def test_every_provider_passes_the_contract() -> None:
-    known = {WEBHOOK.name, INAPP.name, OUTBOX.name, SMTP_MANIFEST.name}
+    known = {MANIFESTS["apprise"].name, WEBHOOK.name, INAPP.name, OUTBOX.name, SMTP_MANIFEST.name}
     assert known | {vendor.name for vendor in VENDORS} == set(CATALOGUE)

@@ -269,4 +269,103 @@ VONAGE = Vendor(
     probed=Reply(200, {"value": 10.28, "autoReload": False}),
 )
 
-VENDORS = (SENDGRID, MAILGUN, POSTMARK, RESEND, SES, SNS, TWILIO, VONAGE)
+# https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+
+SLACK_HOOK = f"https://hooks.slack.com/services/T00000000/B00000000/{SECRET.replace('-', '')}"
+SLACK_TAKEN = Reply(200, "ok", {"Content-Type": "text/html"})
+SLACK_BAD = Reply(400, "invalid_payload", {"Content-Type": "text/html"})
+SLACK = Vendor(
+    name="slack",
+    values={"url": SLACK_HOOK},
+    taken=always(SLACK_TAKEN),
+    refuses_one=lambda received: SLACK_BAD if about_one(received) else SLACK_TAKEN,
+    lasting=always(SLACK_BAD),
+    throttled=Reply(429, "rate_limited"),
+    refused_credentials=Reply(403, "no_permission"),
+    probed=Reply(400, "no_text"),
+    secrets=(SECRET.replace("-", ""), "/services/"),
+    address=SLACK_HOOK,
+)
+
+# https://discord.com/developers/docs/resources/webhook#execute-webhook
+
+DISCORD_HOOK = f"https://discord.com/api/webhooks/1234567890/{SECRET}"
+DISCORD_TAKEN = Reply(200, {"id": "1300000000000000000", "type": 0, "content": "…"})
+DISCORD_BAD = Reply(400, {"message": "Cannot send an empty message", "code": 50006})
+DISCORD = Vendor(
+    name="discord",
+    values={"url": DISCORD_HOOK},
+    taken=always(DISCORD_TAKEN),
+    refuses_one=lambda received: DISCORD_BAD if about_one(received) else DISCORD_TAKEN,
+    lasting=always(DISCORD_BAD),
+    throttled=Reply(
+        429, {"message": "You are being rate limited.", "retry_after": 6.5, "global": False}
+    ),
+    refused_credentials=Reply(401, {"message": "401: Unauthorized", "code": 0}),
+    probed=Reply(200, {"id": "1234567890", "type": 1}),
+    address=DISCORD_HOOK,
+)
+
+# https://learn.microsoft.com/en-us/power-automate/teams/send-a-message-in-teams
+
+TEAMS_HOOK = f"https://prod-01.westeurope.logic.azure.com/workflows/abc/triggers/manual/paths/invoke?sig={SECRET}"
+
+
+def teams_refusal(status: int, code: str) -> Reply:
+    return Reply(status, {"error": {"code": code, "message": "…"}})
+
+
+TEAMS_TAKEN = Reply(202)
+TEAMS_BAD = teams_refusal(400, "TriggerInputSchemaMismatch")
+TEAMS = Vendor(
+    name="teams",
+    values={"url": TEAMS_HOOK},
+    taken=always(TEAMS_TAKEN),
+    refuses_one=lambda received: TEAMS_BAD if about_one(received) else TEAMS_TAKEN,
+    lasting=always(TEAMS_BAD),
+    throttled=teams_refusal(429, "WorkflowRunActionThrottled"),
+    refused_credentials=teams_refusal(401, "AuthorizationFailed"),
+    unreadable=None,
+    address=TEAMS_HOOK,
+)
+
+# https://core.telegram.org/bots/api#making-requests
+
+BOT = "123456:" + SECRET.replace("-", "_")
+
+
+def telegram_refusal(status: int, description: str, **more: Any) -> Reply:
+    return Reply(status, {"ok": False, "error_code": status, "description": description, **more})
+
+
+TELEGRAM_TAKEN = Reply(200, {"ok": True, "result": {"message_id": 42, "date": 1767225600}})
+TELEGRAM_BAD = telegram_refusal(400, "Bad Request: chat not found")
+TELEGRAM = Vendor(
+    name="telegram",
+    values={"token": BOT},
+    taken=always(TELEGRAM_TAKEN),
+    refuses_one=lambda received: TELEGRAM_BAD if about_one(received) else TELEGRAM_TAKEN,
+    lasting=always(TELEGRAM_BAD),
+    throttled=telegram_refusal(
+        429, "Too Many Requests: retry after 7", parameters={"retry_after": 7}
+    ),
+    refused_credentials=telegram_refusal(401, "Unauthorized"),
+    probed=Reply(200, {"ok": True, "result": {"id": 123456, "is_bot": True}}),
+    secrets=(BOT, SECRET.replace("-", "_")),
+    address="telegram:-1001234567890",
+)
+
+VENDORS = (
+    SENDGRID,
+    MAILGUN,
+    POSTMARK,
+    RESEND,
+    SES,
+    SNS,
+    TWILIO,
+    VONAGE,
+    SLACK,
+    DISCORD,
+    TEAMS,
+    TELEGRAM,
+)

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from tests.providers.http_server import Connection, HttpStandIn, Received, Script, refusing_port
 from tidings.domain.channels import Channel
-from tidings.domain.messages import EmailContent, Message, SmsContent
+from tidings.domain.messages import ChatContent, EmailContent, Message, SmsContent
 from tidings.domain.outcomes import Outcome
 from tidings.domain.provider import Account, FieldValue, Manifest, Provider
 from tidings.providers.catalogue import MANIFESTS, Ports, provider_of
@@ -65,6 +65,17 @@ def sms(number: int = 0, body: str = f"Your code is 1234. {MARK}", **changes: An
         "accepted_at": NOW,
     }
     return Message(**values | changes)
+
+
+def chat(address: str, number: int = 0, body: str = "") -> Message:
+    return Message(
+        delivery_id=delivery(number),
+        notification_id=NOTIFICATION,
+        channel=Channel.CHAT,
+        address=address,
+        content=ChatContent(body or f"Call 1415555{number:04d}. {MARK}"),
+        accepted_at=NOW,
+    )
 
 
 def account(
@@ -132,7 +143,7 @@ async def answer(connection: Connection, reply: Reply) -> None:
 class Vendor:
     """How one vendor answers. taken: to a request that it takes. refused: of message number 1, as part of
     `taken`'s call or as all of it; lasting: the same for any message. unreadable: a 2xx that is none of its
-    own; None where the body is not read. probed: to what check() asks."""
+    own; None where the body is not read. probed: to what check() asks. address: of a chat."""
 
     name: str
     values: Mapping[str, FieldValue]
@@ -146,6 +157,7 @@ class Vendor:
     probed: Reply = field(default_factory=Reply)
     keys: Callable[[Received], str | None] = lambda _: None
     secrets: tuple[str, ...] = (SECRET,)
+    address: str = ""
 
 
 _IDS = re.compile(r"00000000-0000-0000-0000-00000000[0-9a-f]{4}")
@@ -173,6 +185,8 @@ class VendorHarness:
         )
 
     def message(self, number: int) -> Message:
+        if Channel.CHAT in self.manifest.channels:
+            return chat(self._vendor.address, number)
         return email(number) if Channel.EMAIL in self.manifest.channels else sms(number)
 
     @asynccontextmanager
@@ -213,7 +227,7 @@ class VendorHarness:
         }
         if case in replies:
             return answering(replies[case])
-        return _MISBEHAVING[case]
+        return MISBEHAVING[case]
 
 
 def answering(reply: Callable[[Received], Reply]) -> Script:
@@ -251,7 +265,7 @@ async def answer_without_end(connection: Connection) -> None:
         await connection.write(b"x" * 65_536)
 
 
-_MISBEHAVING: Mapping[Case, Script] = {
+MISBEHAVING: Mapping[Case, Script] = {
     Case.SLOW: read_and_hang,
     Case.UNREACHABLE: read_and_hang,
     Case.CUT_BEFORE_READING: cut_before_reading,

@@ -19,6 +19,9 @@ class _Commands(LazyGroup):
         "serve": Lazy("tidings.cli.serve", "Run everything: database, API and workers.", _RUN),
         "api": Lazy("tidings.cli.api", "Run one API process.", _RUN),
         "worker": Lazy("tidings.cli.worker", "Run one worker process.", _RUN),
+        "sandbox": Lazy(
+            "tidings.cli.sandbox", "Run a stand-in for every vendor on this machine.", _RUN
+        ),
         "migrate": Lazy("tidings.cli.migrate", "Bring the database's schema up to date.", _RUN),
         "send": Lazy("tidings.cli.send", "Send one notification, or a file of them.", _SEND),
         "status": Lazy("tidings.cli.status", "What became of a notification.", _SEND),
@@ -39,7 +42,9 @@ class _Commands(LazyGroup):
             "Push and pull what templates share: layouts, partials, brand.",
             _SETUP,
         ),
-        "user": Lazy("tidings.cli.user", "Show, import, export and erase users.", _SETUP),
+        "user": Lazy(
+            "tidings.cli.user", "Users, their preferences, and what they would get.", _SETUP
+        ),
         "suppression": Lazy(
             "tidings.cli.suppression", "Addresses that must not be sent to.", _SETUP
         ),

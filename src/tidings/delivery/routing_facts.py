@@ -3,6 +3,7 @@
 import phonenumbers
 
 from tidings.domain.channels import Channel
+from tidings.domain.chat import service_of
 from tidings.domain.routing import Facts
 from tidings.store.deliveries import Work
 
@@ -10,7 +11,12 @@ from tidings.store.deliveries import Work
 def facts_of(work: Work) -> Facts:
     """Cheap enough to be asked for each delivery: numbers are only read where there are any."""
     sender_domain = work.sender.domain if work.sender else None
-    return Facts(category=work.category, country=country_of(work), sender_domain=sender_domain)
+    return Facts(
+        category=work.category,
+        country=country_of(work),
+        sender_domain=sender_domain,
+        service=service_of(work.address) if work.channel is Channel.CHAT else None,
+    )
 
 
 def country_of(work: Work) -> str | None:

@@ -44,6 +44,7 @@ class Manifest:
     concurrency_field: the account field that says how many calls may be under way in one process; what
     waits for its turn does not spend its time-out.
     features: what it can send beside the bare message.
+    services: the chat services (domain/chat.py) whose addresses it takes; empty takes all.
     shared_fate: what one call meets says something about the next. Not so where each recipient names a server of
     its own, or where messages are stored in our own database.
     """
@@ -60,6 +61,7 @@ class Manifest:
     concurrency_field: str | None = None
     shared_fate: bool = True
     features: tuple[Feature, ...] = ()
+    services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Account:
 
     order: of several for a channel, the lowest goes first; weight: among those of one order. categories,
     countries, sender_domains: it takes only messages of these; empty takes all. sender_domain: of the address that
-    it sends email from by itself.
+    it sends email from by itself. services: the manifest's.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Account:
     countries: tuple[str, ...] = ()
     sender_domains: tuple[str, ...] = ()
     sender_domain: str = ""
+    services: tuple[str, ...] = ()
 
     def permits(self, sender_domain: str) -> bool:
         """Whether it may send email from there."""

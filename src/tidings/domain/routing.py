@@ -48,11 +48,13 @@ CURABLE = frozenset(
 @record
 class Facts:
     """What conditions speak of. country: of the recipient's phone, ISO 3166; sender_domain: of the address
-    that the message is from, where its template names one; else it is from the account's own."""
+    that the message is from, where its template names one; else it is from the account's own. service: to which a chat
+    address belongs."""
 
     category: str
     country: str | None = None
     sender_domain: str | None = None
+    service: str | None = None
 
 
 @record
@@ -67,6 +69,7 @@ class Routed:
 def fits(account: Account, facts: Facts) -> bool:
     return (
         (not account.categories or facts.category in account.categories)
+        and (not account.services or facts.service in account.services)
         and (not account.countries or facts.country in account.countries)
         and (
             not account.sender_domains

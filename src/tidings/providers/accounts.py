@@ -91,6 +91,7 @@ def _build(
         countries=declared.countries,
         sender_domains=tuple(map(ascii_domain, declared.sender_domains)),
         sender_domain=_sender_domain(channels, values.get("from")),
+        services=manifest.services,
     )
     return account, []
 

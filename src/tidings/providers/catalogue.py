@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from tidings.domain.provider import Account, Manifest, Provider
+from tidings.providers.apprise.manifest import MANIFEST as APPRISE
+from tidings.providers.discord.manifest import MANIFEST as DISCORD
+from tidings.providers.discord.send import DiscordApi
 from tidings.providers.http import Http
 from tidings.providers.inapp.manifest import MANIFEST as INAPP
 from tidings.providers.inapp.send import inapp_provider
@@ -21,10 +24,16 @@ from tidings.providers.resend.send import ResendApi
 from tidings.providers.sendgrid.manifest import MANIFEST as SENDGRID
 from tidings.providers.sendgrid.send import SendGridApi
 from tidings.providers.ses.manifest import MANIFEST as SES
+from tidings.providers.slack.manifest import MANIFEST as SLACK
+from tidings.providers.slack.send import SlackApi
 from tidings.providers.smtp.manifest import MANIFEST as SMTP
 from tidings.providers.smtp.send import SmtpProvider
 from tidings.providers.sns.manifest import MANIFEST as SNS
 from tidings.providers.storing import Store
+from tidings.providers.teams.manifest import MANIFEST as TEAMS
+from tidings.providers.teams.send import teams_provider
+from tidings.providers.telegram.manifest import MANIFEST as TELEGRAM
+from tidings.providers.telegram.send import TelegramApi
 from tidings.providers.twilio.manifest import MANIFEST as TWILIO
 from tidings.providers.twilio.send import TwilioApi
 from tidings.providers.vendor import Api, VendorProvider
@@ -65,24 +74,36 @@ def _vendor(make: Callable[[Account], Api[Prepared]]) -> Factory:
 
 
 def _aws(function: str) -> Factory:
-    """A function that is loaded with its first account: botocore, which it needs, is an extra."""
+    """Needs botocore."""
 
     def make(account: Account, ports: Ports) -> Provider:
-        entry = EntryPoint(account.provider, f"tidings.providers.{function}", GROUP)
-        try:
-            load = entry.load()
-        except ModuleNotFoundError as error:
-            raise SettingsError(
-                f"accounts.{account.name}.provider: {account.provider} needs the package {error.name}; "
-                "install it with: pip install 'tidings[aws]'"
-            ) from None
-        made: Provider = load(account, ports.http, ports.clock)
+        made: Provider = _of_extra("aws", function, account)(account, ports.http, ports.clock)
         return made
 
     return make
 
 
+def _apprise(account: Account, _: Ports) -> Provider:
+    made: Provider = _of_extra("chat", "apprise.send:AppriseProvider", account)(account)
+    return made
+
+
+def _of_extra(extra: str, function: str, account: Account) -> Callable[..., Any]:
+    """What is loaded with its first account, as the package that it needs is an extra. Raises SettingsError."""
+    entry = EntryPoint(account.provider, f"tidings.providers.{function}", GROUP)
+    try:
+        loaded: Callable[..., Any] = entry.load()
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"accounts.{account.name}.provider: {account.provider} needs the package {error.name}; "
+            f"install it with: pip install 'tidings[{extra}]'"
+        ) from None
+    return loaded
+
+
 CATALOGUE: Mapping[str, Listing] = {
+    "apprise": (APPRISE, _apprise),
+    "discord": (DISCORD, _vendor(DiscordApi)),
     "inapp": (INAPP, lambda account, ports: inapp_provider(account, ports.store_in_app)),
     "mailgun": (MAILGUN, _vendor(MailgunApi)),
     "outbox": (OUTBOX, lambda account, ports: outbox_provider(account, ports.store_outbox)),
@@ -90,8 +111,11 @@ CATALOGUE: Mapping[str, Listing] = {
     "resend": (RESEND, _vendor(ResendApi)),
     "sendgrid": (SENDGRID, _vendor(SendGridApi)),
     "ses": (SES, _aws("ses.send:ses_provider")),
+    "slack": (SLACK, _vendor(SlackApi)),
     "smtp": (SMTP, lambda account, ports: SmtpProvider(account)),
     "sns": (SNS, _aws("sns.send:sns_provider")),
+    "teams": (TEAMS, lambda account, ports: teams_provider(account, ports.http, ports.clock)),
+    "telegram": (TELEGRAM, _vendor(TelegramApi)),
     "twilio": (TWILIO, _vendor(TwilioApi)),
     "vonage": (VONAGE, _vendor(VonageApi)),
     "webhook": (

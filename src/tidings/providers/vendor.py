@@ -37,10 +37,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A call that sends nothing. proves: the statuses which show that the credentials are taken."""
+    """A call that sends nothing. proves: the statuses which show that the credentials are taken. says: one of these
+    is the answer then; empty for any. found: what that shows."""
 
     call: Call
     proves: Container[int] = range(200, 300)
+    says: tuple[str, ...] = ()
+    found: str = "The API answers, and takes the credentials"
+
+    def proved_by(self, answer: Answer) -> bool:
+        said = answer.body.decode("utf-8", "replace").strip()
+        return answer.status in self.proves and (not self.says or said in self.says)
 
 
 class Api(Protocol[Prepared]):
@@ -65,14 +72,14 @@ class Api(Protocol[Prepared]):
         call; it is sent again without that. now: seconds since the epoch."""
         ...
 
-    def probe(self) -> Probe:
-        """What shows whether the credentials work."""
+    def probe(self) -> Probe | str:
+        """What shows whether the credentials work; a text where nothing does, which says so."""
         ...
 
 
 class VendorProvider(Generic[Prepared]):
     """An account in use. clock: seconds since the epoch. endpoint: where the API is, if the account does not
-    say it."""
+    say it; empty where each call does."""
 
     def __init__(
         self,
@@ -80,14 +87,14 @@ class VendorProvider(Generic[Prepared]):
         api: Api[Prepared],
         http: Http,
         clock: Callable[[], float] = time.time,
-        endpoint: str = "",
+        endpoint: str | None = None,
     ) -> None:
         """Raises SettingsError for an endpoint that cannot be used."""
         self._account = account
         self._api = api
         self._http = http
         self._clock = clock
-        self._endpoint = endpoint or read_endpoint(account)
+        self._endpoint = read_endpoint(account) if endpoint is None else endpoint
 
     @property
     def account(self) -> Account:
@@ -108,11 +115,13 @@ class VendorProvider(Generic[Prepared]):
     async def check(self) -> str:
         """Ask the vendor something that sends nothing."""
         probe = self._api.probe()
+        if isinstance(probe, str):
+            return probe
         answer = await self._http.send(self._request(probe.call, self._account.timeout))
         if not isinstance(answer, Answer):
             raise ProviderCheckError(" ".join(filter(None, [answer.reason.text, answer.detail])))
-        if answer.status in probe.proves:
-            return f"The API answers, and takes the credentials (HTTP {answer.status})."
+        if probe.proved_by(answer):
+            return f"{probe.found} (HTTP {answer.status})."
         if answer.status in (401, 403):
             raise ProviderCheckError(f"The credentials are refused (HTTP {answer.status}).")
         raise ProviderCheckError(f"The API answers HTTP {answer.status}: check the endpoint.")

@@ -1,0 +1,1 @@
+"""Chat messages to over a hundred more services, through the library Apprise."""

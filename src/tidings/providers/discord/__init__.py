@@ -1,0 +1,1 @@
+"""Chat messages through Discord's webhooks."""

@@ -1,0 +1,1 @@
+"""Chat messages through Slack's incoming webhooks."""

@@ -1,0 +1,1 @@
+"""Chat messages through the webhooks of Microsoft Teams."""

@@ -1,0 +1,1 @@
+"""Chat messages by a Telegram bot."""

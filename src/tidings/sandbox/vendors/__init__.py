@@ -1,0 +1,1 @@
+"""The vendors: paths, credentials, documented answers and callbacks of each."""
