@@ -1,8 +1,9 @@
 """Addresses that must not be sent to: why, and for what."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from tidings.domain.records import record
 
 
 class SuppressionReason(StrEnum):
@@ -12,7 +13,7 @@ class SuppressionReason(StrEnum):
     MANUAL = "manual"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Block:
     """What a suppression keeps away: everything, or the notifications of one category."""
 
@@ -23,7 +24,7 @@ class Block:
         """Whether it keeps away this category. What is mandatory goes to those, too, who unsubscribed."""
         if mandatory and self.reason is SuppressionReason.UNSUBSCRIBED:
             return False
-        return self.category in {"", category}
+        return not self.category or self.category == category
 
 
 def blocked(blocks: Iterable[Block], category: str, *, mandatory: bool = False) -> bool:

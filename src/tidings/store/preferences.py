@@ -127,7 +127,7 @@ async def _write(connection: Connection, user_id: str, preferences: Preferences)
 
 def _read_digest_time(stored: Mapping[str, Any]) -> DigestTime:
     if "at" not in stored:
-        return DigestTime()
+        return NO_PREFERENCES.digest_time
     return DigestTime(time.fromisoformat(stored["at"]), WEEKDAYS.index(stored["weekday"]))
 
 
