@@ -1,6 +1,6 @@
 """Reference tables of what the code declares: settings, codes, metrics, providers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 from typing import Any
 
@@ -13,16 +13,29 @@ from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.outcomes import OUTCOME_WORDS, Permanent
 from tidings.domain.provider import Field, Manifest
 from tidings.domain.reasons import Reason
+from tidings.domain.receipts import ReceiptType
 from tidings.metrics import Metrics
+from tidings.providers.apprise import verdicts as apprise
 from tidings.providers.catalogue import MANIFESTS
+from tidings.providers.discord import verdicts as discord
+from tidings.providers.mailgun import callbacks as mailgun_calls
 from tidings.providers.mailgun import verdicts as mailgun
+from tidings.providers.postmark import callbacks as postmark_calls
 from tidings.providers.postmark import verdicts as postmark
 from tidings.providers.refusals import GENERAL, Rule, Table
+from tidings.providers.resend import callbacks as resend_calls
 from tidings.providers.resend import verdicts as resend
+from tidings.providers.sendgrid import callbacks as sendgrid_calls
 from tidings.providers.sendgrid import verdicts as sendgrid
+from tidings.providers.ses import callbacks as ses_calls
 from tidings.providers.ses import verdicts as ses
+from tidings.providers.slack import verdicts as slack
 from tidings.providers.sns import verdicts as sns
+from tidings.providers.teams import verdicts as teams
+from tidings.providers.telegram import verdicts as telegram
+from tidings.providers.twilio import callbacks as twilio_calls
 from tidings.providers.twilio import verdicts as twilio
+from tidings.providers.vonage import callbacks as vonage_calls
 from tidings.providers.vonage import verdicts as vonage
 from tidings.settings import Settings
 
@@ -165,6 +178,10 @@ def _provider(manifest: Manifest) -> str:
         facts.append(("address when the recipient gives none", f"`{manifest.address_field}`"))
     if manifest.features:
         facts.append(("sends beside the bare message", ", ".join(manifest.features)))
+    if manifest.name in _TOLD:
+        told = ", ".join(f"`{one}`" for one in ReceiptType if one in _told(manifest.name))
+        facts.append(("calls back with", f"{told}; anything else as `{ReceiptType.OTHER}`"))
+        facts.append(("proves its callbacks by", _PROOFS[manifest.name]))
     if manifest.docs_url:
         facts.append(("documentation", f"<{manifest.docs_url}>"))
     parts = [f"## `{manifest.name}`: {manifest.title}\n", table(("", ""), facts), ""]
@@ -176,13 +193,58 @@ def _provider(manifest: Manifest) -> str:
     return "\n".join(parts)
 
 
+_TOLD: Mapping[str, Sequence[Iterable[Any]]] = {
+    "mailgun": (
+        mailgun_calls.EVENTS.values(),
+        mailgun_calls.FAILURES.values(),
+        (ReceiptType.INBOUND, ReceiptType.DEFERRED),
+    ),
+    "postmark": (
+        postmark_calls.RECORDS.values(),
+        postmark_calls.BOUNCES.values(),
+        postmark_calls.SUBSCRIPTIONS.values(),
+        (ReceiptType.INBOUND,),
+    ),
+    "resend": (resend_calls.EVENTS.values(),),
+    "sendgrid": (sendgrid_calls.EVENTS.values(), (ReceiptType.INBOUND,)),
+    "ses": (ses_calls.EVENTS.values(), (ReceiptType.DROPPED,)),
+    "twilio": (twilio_calls.STATUSES.values(), twilio_calls.ERRORS.values()),
+    "vonage": (
+        vonage_calls.STATUSES.values(),
+        vonage_calls.ERRORS.values(),
+        (ReceiptType.INBOUND,),
+    ),
+}
+"""What the tables of a provider's callbacks lead to, and what its code adds."""
+
+_PROOFS: Mapping[str, str] = {
+    "mailgun": "HMAC-SHA256 of a moment and a token, not of what it says; up to 9 hours old",
+    "postmark": "a password or a header, for it signs nothing",
+    "resend": "HMAC-SHA256 as Svix makes it; up to 5 minutes old",
+    "sendgrid": "ECDSA over P-256; up to 25 hours old",
+    "ses": "the signature of Amazon SNS, for configured topics; up to 25 hours old",
+    "twilio": "HMAC-SHA1 of the URL and the fields, or of the URL with the hash of the body; of any age",
+    "vonage": "a JWT with the hash of the body, or the parameter `sig`; up to 25 hours old",
+}
+
+
+def _told(name: str) -> set[Any]:
+    found = chain.from_iterable(_TOLD[name])
+    return {one[0] if isinstance(one, tuple) else one for one in found} - {ReceiptType.OTHER}
+
+
 _REFUSALS: Mapping[str, Table] = {
+    "apprise": apprise.TABLE,
+    "discord": discord.TABLE,
     "mailgun": mailgun.TABLE,
     "postmark": postmark.TABLE,
     "resend": resend.TABLE,
     "sendgrid": sendgrid.TABLE,
     "ses": ses.TABLE,
+    "slack": slack.TABLE,
     "sns": sns.TABLE,
+    "teams": teams.TABLE,
+    "telegram": telegram.TABLE,
     "twilio": twilio.TABLE,
     "vonage": vonage.TABLE,
 }

@@ -32,7 +32,8 @@ def roles() -> str:
 
 def routes() -> str:
     """From the application itself, wired with nothing but what making it needs."""
-    parts = SimpleNamespace(settings=ApiSettings(), metrics=Metrics(CollectorRegistry()))
+    settings, metrics = ApiSettings(), Metrics(CollectorRegistry())
+    parts = SimpleNamespace(settings=settings, metrics=metrics, max_callback=0)
     api = create_app(cast("Parts", parts))
     permissions = _permissions()
     rows = [

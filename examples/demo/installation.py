@@ -14,10 +14,11 @@ from typing import Any
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
-from tidings.cli.template_folder import Template
-
 _START, _STOP = 90.0, 45.0  # seconds; the first start makes the database
 _LOG_LINES = 25
+
+CATEGORIES = ("account", "appointments", "orders", "security")
+"""Of the templates; the accounts with vendors have others."""
 
 _SETTINGS = """\
 data_dir = "{data}"
@@ -31,18 +32,18 @@ host = "127.0.0.1"
 port = {mail_port}
 security = "none"
 from = "My Awesome App <hello@myapp.com>"
+categories = {categories}
 
 [accounts.hooks]
 provider = "webhook"
 url = "{hook_url}"
 secret = "{secret}"
-
-# Webhooks may not reach private addresses, unless they are listed.
-[outbound]
-allow = ["127.0.0.1"]
+categories = {categories}
 
 [retry]
 base = 0.5
+
+{vendors}
 """
 
 
@@ -52,20 +53,21 @@ class DemoError(Exception):
 
 @dataclass(frozen=True)
 class OtherSides:
-    """Where Tidings delivers to. secret: that signs its webhooks."""
+    """Where Tidings delivers to. secret: that signs its webhooks. vendors: settings of the accounts with vendors."""
 
     mail_port: int
     hook_url: str
     secret: str
+    vendors: str
 
 
 class Installation:
-    """A running Tidings. settings: its file."""
+    """A running Tidings. settings: its file. port: of its API."""
 
-    def __init__(self, directory: Path, sides: OtherSides) -> None:
+    def __init__(self, directory: Path, sides: OtherSides, port: int) -> None:
         self.settings = directory / "tidings.toml"
         self.data = directory / "data"
-        self.port = _free_port()
+        self.port = port
         self.log = directory / "serve.log"
         self._sides = sides
         self._client: Client | None = None
@@ -108,11 +110,11 @@ class Installation:
             raise DemoError(f"{method} {path} was answered with {status}: {answer}")
         return answer
 
-    async def store(self, template: Template) -> None:
-        """As a new one, or as the next version in a directory that was used before."""
-        status, _ = await self._request("PUT", f"/templates/{template.id}", template.document())
+    async def store(self, template_id: str, document: Any) -> None:
+        """As a new template, or as the next version in a directory that was used before."""
+        status, _ = await self._request("PUT", f"/templates/{template_id}", document)
         if status == 404:
-            await self.call("POST", "/templates", {"id": template.id, **template.document()})
+            await self.call("POST", "/templates", {"id": template_id, **document})
 
     async def _request(self, method: str, path: str, document: Any) -> tuple[int, Any]:
         assert self._client is not None
@@ -136,6 +138,8 @@ class Installation:
                     mail_port=self._sides.mail_port,
                     hook_url=self._sides.hook_url,
                     secret=self._sides.secret,
+                    categories=list(CATEGORIES),
+                    vendors=self._sides.vendors,
                 ),
                 encoding="utf-8",
             )
@@ -183,7 +187,7 @@ def own_directory(given: Path | None) -> Iterator[Path]:
         yield Path(directory)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

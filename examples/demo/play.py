@@ -10,13 +10,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from examples.demo import show
-from examples.demo.installation import DemoError, Installation, OtherSides, own_directory
+from examples.demo import show, vendors
+from examples.demo.installation import (
+    DemoError,
+    Installation,
+    OtherSides,
+    free_port,
+    own_directory,
+)
 from examples.demo.scenes import USER, Journey, Scene, scenes
-from examples.demo.verdict import Arrived, mistakes
+from examples.demo.verdict import Arrived, mistakes, status_mistakes
 from examples.mail_server import MailServer
 from examples.verify_webhook import Receiver
 from tidings.cli import template_folder
+from tidings.sandbox.running import Running, running
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _PATIENCE = 20.0  # seconds for all deliveries to end
@@ -50,16 +57,21 @@ async def play(console: Console, data: Path | None, *, keep: bool, mails: MailSe
     began = asyncio.get_running_loop().time()
     with own_directory(data) as directory:
         async with contextlib.AsyncExitStack() as stack:
+            port = free_port()
             await stack.enter_async_context(mails.running())
             hooks = await stack.enter_async_context(_receiving())
-            sides = OtherSides(mails.port, hooks.url, hooks.secret)
-            installation = Installation(directory, sides)
+            sandbox = await stack.enter_async_context(running(vendors.options(port)))
+            accounts = vendors.settings(sandbox)
+            sides = OtherSides(mails.port, hooks.url, hooks.secret, accounts)
+            installation = Installation(directory, sides, port)
             with console.status("Starting Tidings with a PostgreSQL of its own …"):
                 await stack.enter_async_context(installation.running())
             show.started(console, installation.url, mails.port, hooks.url)
             await _perform(console, installation, mails, hooks, began)
+            await _perform_with_vendors(console, installation, sandbox)
+            show.end(console, asyncio.get_running_loop().time() - began)
             if keep:
-                show.keeping(console, installation)
+                show.keeping(console, installation, sandbox.place.url)
                 await asyncio.Event().wait()
 
 
@@ -84,7 +96,8 @@ async def _perform(
     began: float,
 ) -> None:
     for folder in template_folder.find([_TEMPLATES]):
-        await installation.store(template_folder.read(folder))
+        template = template_folder.read(folder)
+        await installation.store(template.id, template.document())
     journeys = [await _send(installation, scene) for scene in scenes(hooks.url)]
     await _follow(console, installation, journeys, began)
     feed = await installation.call("GET", f"/users/{USER}/inbox")
@@ -94,7 +107,24 @@ async def _perform(
     if wrong:
         what = "\n  ".join(["Not everything came as it should:", *wrong])
         raise DemoError(installation.with_log(what))
-    show.summary(console, journeys, asyncio.get_running_loop().time() - began)
+    show.summary(console, journeys)
+
+
+async def _perform_with_vendors(
+    console: Console, installation: Installation, sandbox: Running
+) -> None:
+    """The same by way of every vendor, with the sandbox in their place."""
+    travels = vendors.travels(sandbox)
+    for travel in travels:
+        await installation.store(travel.template_id, travel.template)
+    journeys = [await _send(installation, travel.scene) for travel in travels]
+    await _follow(console, installation, journeys)
+    show.vendors(console, vendors.taken(sandbox, travels))
+    wrong = [*status_mistakes(journeys), *vendors.mistakes(sandbox, travels)]
+    if wrong:
+        what = "\n  ".join(["Not everything went through the vendors as it should:", *wrong])
+        raise DemoError(installation.with_log(what))
+    show.summary(console, journeys)
 
 
 async def _send(installation: Installation, scene: Scene) -> Journey:
@@ -106,11 +136,14 @@ async def _send(installation: Installation, scene: Scene) -> Journey:
 
 
 async def _follow(
-    console: Console, installation: Installation, journeys: Sequence[Journey], began: float
+    console: Console,
+    installation: Installation,
+    journeys: Sequence[Journey],
+    began: float | None = None,
 ) -> None:
-    """Ask for every status until all have ended; the table shows them meanwhile."""
+    """Ask for every status until all have ended; the table shows them meanwhile. began: when everything did."""
     loop = asyncio.get_running_loop()
-    first = True
+    first = began
     with show.Travelling(console, journeys) as travelling, contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_PATIENCE):
             while not all(journey.ended for journey in journeys):
@@ -118,8 +151,8 @@ async def _follow(
                     if not journey.ended:
                         path = f"/notifications/{journey.notification_id}/status"
                         journey.status = await installation.call("GET", path)
-                if first and journeys[0].ended:
-                    first = False
-                    travelling.first_after(loop.time() - began)
+                if first is not None and journeys[0].ended:
+                    travelling.first_after(loop.time() - first)
+                    first = None
                 travelling.update()
                 await asyncio.sleep(0.05)

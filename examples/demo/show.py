@@ -102,23 +102,40 @@ def story(
     )
 
 
-def summary(console: Console, journeys: Sequence[Journey], seconds: float) -> None:
+def summary(console: Console, journeys: Sequence[Journey]) -> None:
     count = sum(len(journey.deliveries) for journey in journeys)
     console.print(
         Text.assemble(
             ("All is as it should be: ", "bold green"),
-            f"{len(journeys)} notifications, {count} deliveries, each accounted for; {seconds:.1f} s.",
+            f"{len(journeys)} notifications, {count} deliveries, each accounted for.",
         )
     )
 
 
-def keeping(console: Console, installation: Installation) -> None:
+def vendors(console: Console, taken: Sequence[Sequence[str]]) -> None:
+    """taken: title, channel, recipient, and what was sent."""
+    title = "what the vendors got, played by `tidings sandbox`"
+    console.print("\n", Rule(title, align="left"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("vendor", "channel", "to", "message", "what became of it"):
+        table.add_column(column, overflow="fold")
+    for row in taken:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def end(console: Console, seconds: float) -> None:
+    console.print(Text(f"{seconds:.1f} s for everything.", "dim"))
+
+
+def keeping(console: Console, installation: Installation, sandbox: str) -> None:
     """For those who want to look around."""
     console.print(
         Panel(
             Text(
                 f"API            {installation.url}   (documentation: {installation.url}/docs)\n"
                 f"API key        in {installation.data / 'api_key'}\n"
+                f"Vendors        {sandbox}   (what they were sent, and failures on purpose)\n"
                 f"Command line   export TIDINGS_CONFIG={installation.settings}\n"
                 f"               .venv/bin/tidings list",
                 overflow="fold",

@@ -22,12 +22,17 @@ class Arrived:
 def mistakes(journeys: Sequence[Journey], arrived: Arrived) -> list[str]:
     """What is wrong, a line each; none when all is well."""
     return [
-        *(wrong for journey in journeys for wrong in _status(journey)),
+        *status_mistakes(journeys),
         *_mails(journeys, arrived.mails),
         *_contract(arrived.mails),
         *_events(journeys, arrived.events),
         *_feed(journeys, arrived.feed),
     ]
+
+
+def status_mistakes(journeys: Sequence[Journey]) -> list[str]:
+    """What is wrong with what Tidings says, a line each."""
+    return [wrong for journey in journeys for wrong in _status(journey)]
 
 
 def _status(journey: Journey) -> Iterator[str]:

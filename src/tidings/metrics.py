@@ -37,6 +37,23 @@ class Metrics:
             ["code"],
             registry=registry,
         )
+        self.callbacks = Counter(
+            "tidings_callbacks",
+            "Callbacks of vendors, by whether they could be verified.",
+            ["account", "outcome"],
+            registry=registry,
+        )
+        self.receipts = Counter(
+            "tidings_receipts",
+            "Events that vendors reported, repeated ones included.",
+            ["account", "type"],
+            registry=registry,
+        )
+        self.stray_receipts = Counter(
+            "tidings_stray_receipts",
+            "Events of messages that are not known here.",
+            registry=registry,
+        )
         self.replays = Counter(
             "tidings_replays",
             "Dead letters that were sent once more.",
@@ -77,6 +94,12 @@ class Metrics:
         )
         self.rescues = Counter(
             "tidings_rescues", "Deliveries taken over from a worker that died.", registry=registry
+        )
+        self.endpoints_disabled = Counter(
+            "tidings_endpoints_disabled",
+            "Endpoints that were put on the suppression list, as they did nothing but fail for long.",
+            ["account"],
+            registry=registry,
         )
         self.lost_leases = Counter(
             "tidings_lost_leases",

@@ -15,6 +15,7 @@ from tidings.settings import RetentionSettings
 from tidings.store import (
     batch_sweeps,
     batches,
+    endpoints,
     idempotency,
     limits,
     once,
@@ -105,8 +106,21 @@ class Worker:
             "once": once.forget,
             "limits": limits.forget,
             "batch_sweeps": lambda connection: batch_sweeps.finish(connection, self.pump.wake),
+            "endpoints": self._disable_endpoints,
             "outbox": lambda connection: outbox.trim(connection, keep.outbox),
         }
+
+    async def _disable_endpoints(self, connection: Connection) -> None:
+        for one in await endpoints.disable(connection):
+            self.metrics.endpoints_disabled.labels(one.account).inc()
+            log.warning(
+                "endpoint.disabled",
+                account=one.account,
+                channel=str(one.channel),
+                reason=one.reason,
+                since=one.since.isoformat(),
+                failures=one.failures,
+            )
 
     async def _do(self, doing: str, task: Task) -> None:
         """Each by itself: one that fails keeps none of the others, nor the next round, from being done."""

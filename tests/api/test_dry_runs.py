@@ -124,7 +124,10 @@ async def peopled(quiet: System) -> System:
         )
         assert made.status == 201, made.body
     for number in range(USERS):
-        user: dict[str, Any] = {"attributes": {}, "timezone": draw.choice(["Europe/Berlin", "Asia/Tokyo", None])}
+        user: dict[str, Any] = {
+            "attributes": {},
+            "timezone": draw.choice(["Europe/Berlin", "Asia/Tokyo", None]),
+        }
         if draw.random() < 0.8:
             user["email"] = f"user{number}@example.com"
         if draw.random() < 0.4:

@@ -68,6 +68,14 @@ async def test_pages_the_newest_first(system: System) -> None:
     assert [one["address"] for one in by_reason["suppressions"]] == ["last@example.com"]
 
 
+async def test_ten_thousand_at_once(quiet: System) -> None:
+    many = [
+        {"channel": "email", "address": f"many{number}@example.com"} for number in range(10_000)
+    ]
+    added = await quiet.call("POST", "/suppressions/bulk", {"suppressions": many})
+    assert (added.status, added.body) == (201, {"added": 10_000, "changed": 0})
+
+
 @pytest.mark.parametrize(
     "body",
     [

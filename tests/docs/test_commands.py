@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.desk import Desk, desk
+from tests.docs.desk import Desk, desk, idle_desk
 from tests.docs.pages import DOCS, PAGES, ROOT, Block, all_blocks, blocks, name_of
 
 _PLAIN = [
@@ -20,8 +20,10 @@ _PLAIN = [
     DOCS / "how-to/manage-users.md",
     DOCS / "how-to/monitor.md",
     DOCS / "how-to/replay-dead-letters.md",
+    DOCS / "how-to/respect-preferences.md",
     DOCS / "how-to/rotate-keys.md",
     DOCS / "how-to/run-in-production.md",
+    DOCS / "how-to/send-chat.md",
     DOCS / "how-to/send-email-through-a-vendor.md",
     DOCS / "how-to/send-on-a-schedule.md",
     DOCS / "how-to/send-sms.md",
@@ -36,8 +38,13 @@ _WITH_ACCOUNTS = [
     DOCS / "how-to/send-email-over-smtp.md",
     DOCS / "how-to/send-webhooks.md",
 ]
+_STARTING_ALL = [
+    DOCS / "how-to/try-without-accounts.md",
+]
 _WITHOUT_COMMANDS = [
     DOCS / "how-to/add-a-provider.md",  # followed by test_add_a_provider.py
+    DOCS / "how-to/connect-callbacks.md",
+    DOCS / "how-to/send-chat.md",
     DOCS / "how-to/send-email-through-a-vendor.md",
     DOCS / "how-to/send-sms.md",
 ]
@@ -70,10 +77,21 @@ def test_commands_with_accounts(page: Path, with_accounts: Desk) -> None:
     _follow(page, with_accounts, {})
 
 
+@pytest.mark.parametrize("page", _STARTING_ALL, ids=name_of)
+def test_commands_that_start_everything(page: Path) -> None:
+    with idle_desk() as place:
+        _follow(page, place, {})
+
+
 def test_every_page_with_commands_is_run() -> None:
     guides = [*(DOCS / "tutorial").glob("*.md"), *(DOCS / "how-to").glob("*.md")]
     others = [page for page in PAGES if any(block.runs for block in blocks(page))]
-    assert {*guides, *others} == {*_PLAIN, *_WITH_ACCOUNTS, *_WITHOUT_COMMANDS}
+    assert {*guides, *others} == {
+        *_PLAIN,
+        *_WITH_ACCOUNTS,
+        *_STARTING_ALL,
+        *_WITHOUT_COMMANDS,
+    }
     assert not any(block.runs for page in _WITHOUT_COMMANDS for block in blocks(page))
 
 

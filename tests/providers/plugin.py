@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tidings.domain.callbacks import RawCallback, Refused, UnreadableCallback, Verified
 from tidings.domain.channels import Channel
 from tidings.domain.messages import Message
 from tidings.domain.outcomes import Accepted, Outcome
 from tidings.domain.provider import Account, Manifest
+from tidings.domain.receipts import Receipt
+from tidings.providers.callbacks import CallbackPorts
 from tidings.providers.catalogue import Ports
 
 MANIFEST = Manifest(name="carrier_pigeon", title="Carrier pigeon", channels=(Channel.CHAT,))
@@ -30,5 +33,18 @@ def pigeon(account: Account, ports: Ports) -> PigeonProvider:
     return PigeonProvider(account)
 
 
+class PigeonCallbacks:
+    async def verify(self, raw: RawCallback) -> Verified | Refused:
+        return Verified()
+
+    def receipts(self, raw: RawCallback) -> Sequence[Receipt]:
+        raise UnreadableCallback("pigeons tell nothing")
+
+
+def calling(account: Account, ports: CallbackPorts) -> PigeonCallbacks:
+    return PigeonCallbacks()
+
+
 LISTING = MANIFEST, pigeon
+CALLING = MANIFEST, pigeon, calling
 TAKEN = replace(MANIFEST, name="smtp"), pigeon

@@ -272,6 +272,7 @@ def test_every_account_of_the_catalogue_can_be_declared() -> None:
         "postmark": {"server_token": "token", "from": "a@example.com"},
         "resend": {"api_key": "key", "from": "a@example.com"},
         "sendgrid": {"api_key": "key", "from": "a@example.com"},
+        "telegram": {"token": "123456:" + "a" * 35},
         "ses": amazon | {"from": "a@example.com"},
         "smtp": {"host": "mail.example", "from": "a@example.com"},
         "sns": amazon,

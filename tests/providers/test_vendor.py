@@ -22,6 +22,7 @@ from tests.providers.vendors import (
     Vendor,
     account,
     answer,
+    chat,
     email,
     exchange,
     no_store,
@@ -148,7 +149,9 @@ LONE = "\ud800"
 def test_one_text_that_no_encoding_takes_does_not_spoil_the_batch(
     vendor: Vendor, place: str
 ) -> None:
-    if Channel.SMS in MANIFESTS[vendor.name].channels:
+    if Channel.CHAT in MANIFESTS[vendor.name].channels:
+        bad, good = chat(vendor.address, 0, LONE), chat(vendor.address, 1)
+    elif Channel.SMS in MANIFESTS[vendor.name].channels:
         bad, good = sms(0, LONE), sms(1)
     elif place == "metadata":
         bad, good = email(0, metadata={"k": LONE}), email(1)

@@ -5,11 +5,13 @@ import base64
 import hmac
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from uuid import UUID
 
 import pytest
+import svix.webhooks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -111,6 +113,36 @@ async def test_every_secret_signs_while_one_replaces_another() -> None:
         await deliver(server, of=account(NEW, OLD))
     [received] = server.received
     assert verified(received, OLD) == verified(received, NEW)
+
+
+async def test_the_other_library_verifies_it_too() -> None:
+    async with HttpStandIn() as server:
+        await deliver(server, message(server.url(), {"a": 1}), of=account(NEW, OLD))
+        [received] = server.received
+    for secret in (OLD, NEW):
+        svix.webhooks.Webhook(secret).verify(received.body, received.headers)
+    with pytest.raises(svix.webhooks.WebhookVerificationError):
+        svix.webhooks.Webhook(OLD).verify(received.body + b" ", received.headers)
+
+
+async def test_headers_of_the_account_go_with_each_call() -> None:
+    mine = replace(
+        account(), values={"secret": (OLD,), "headers": ("X-Gateway: a b", "x-Team:shop")}
+    )
+    async with HttpStandIn() as server:
+        await deliver(server, of=mine)
+        [received] = server.received
+    assert (received.headers["x-gateway"], received.headers["x-team"]) == ("a b", "shop")
+    assert received.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "line", ["X", "X:", ": y", "X Y: z", "X: a\r\nY: b", "X: é", "Host: x", "Webhook-Id: 1"]
+)
+def test_what_is_no_header_of_an_account(line: str) -> None:
+    mine = replace(account(), values={"secret": (OLD,), "headers": (line,)})
+    with pytest.raises(SettingsError, match=r"accounts\.hooks\.headers"):
+        WebhookProvider(mine, guarded())
 
 
 async def test_id_stays_and_timestamp_moves_over_attempts() -> None:

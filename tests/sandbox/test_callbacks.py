@@ -140,19 +140,24 @@ def test_vonage(calling: Box, listener: Listener) -> None:
 def test_ses_by_way_of_sns(calling: Box, listener: Listener) -> None:
     ses_send(amazon(calling, "sesv2", "ses"), "bounce@example.com")
     [asking] = listener.wait(1)
-    asked = verified(asking.document, confirmed=False)
+    asked = verified(calling, asking.document, confirmed=False)
     assert asked["Type"] == "SubscriptionConfirmation"
-    assert fetch(asked["SubscribeURL"]).status == 200
-    told = verified(listener.wait(2)[1].document, confirmed=True)
+    assert fetch(here(calling, asked["SubscribeURL"])).status == 200
+    told = verified(calling, listener.wait(2)[1].document, confirmed=True)
     event = json.loads(told["Message"])
     assert (event["eventType"], event["bounce"]["bounceType"]) == ("Bounce", "Permanent")
     assert event["mail"]["messageId"] == calling.message()["message_id"]
     assert event["mail"]["tags"] == {"order": ["7"]}
 
 
-def verified(said: Any, *, confirmed: bool) -> Any:
+def here(box: Box, url: str) -> str:
+    """What is Amazon's, with the sandbox."""
+    return url.replace("https://sns.eu-west-1.amazonaws.com", box.url)
+
+
+def verified(box: Box, said: Any, *, confirmed: bool) -> Any:
     """By the certificate that it names, as Amazon describes it."""
-    certificate = x509.load_pem_x509_certificate(fetch(said["SigningCertURL"]).body)
+    certificate = x509.load_pem_x509_certificate(fetch(here(box, said["SigningCertURL"])).body)
     key = certificate.public_key()
     assert isinstance(key, rsa.RSAPublicKey)
     names = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"]
@@ -197,3 +202,33 @@ def test_by_hand(calling: Box, listener: Listener) -> None:
     assert fetch(url, {"happening": "replied"}).status == 400
     assert fetch(url, {"happening": "opened", "recipient": "other@example.com"}).status == 400
     assert fetch(url.replace("/1/", "/9/"), {"happening": "opened"}).status == 404
+
+
+def test_whatever_may_become_of_a_message_is_told(listener: Listener) -> None:
+    """With every vendor, by hand; nothing of it brings the sandbox down."""
+    with sandbox(listener.url) as box:
+        sendgrid_send(box, "silent@example.com")
+        mailgun_send(box, "silent@example.com")
+        postmark_send(box, "silent@example.com")
+        ses_send(amazon(box, "sesv2", "ses"), "silent@example.com")
+        twilio(box).messages.create(
+            to="+12025550109", from_="+15005550006", body="Hi", status_callback=listener.url
+        )
+        vonage(box).send(SmsMessage(to="12025550109", from_="SHOP", text="Hi"))
+        known = fetch(f"{box.url}/sandbox/about").document["happenings"]
+        for message in box.messages():
+            for happening in known[message["channel"]]:
+                url = f"{box.url}/sandbox/messages/{message['number']}/events"
+                assert fetch(url, {"happening": happening}).status == 204
+        asking = [one for one in listener.wait_for(b"SubscribeURL") if b"SubscribeURL" in one.body]
+        fetch(here(box, asking[0].document["SubscribeURL"]))  # Amazon tells nothing before that
+        message = box.until(
+            lambda: next((m for m in box.messages(vendor="ses") if told_all(m)), None)
+        )
+        assert len(message["events"]) == len(known["email"])
+        for message in box.messages():
+            assert len(message["events"]) == len(known[message["channel"]])
+
+
+def told_all(message: Any) -> bool:
+    return all(event["callback"] == "HTTP 200" for event in message["events"])

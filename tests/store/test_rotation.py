@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
@@ -11,23 +12,29 @@ import pytest
 import uuid_utils.compat as uuids
 
 from tidings.domain import ids
+from tidings.domain.callbacks import RawCallback
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.lanes import Lane
 from tidings.domain.priorities import Priority
+from tidings.domain.receipts import Receipt, ReceiptType
 from tidings.store import (
     acceptance,
+    callbacks,
     deliveries,
+    endpoints,
     inbox,
     notifications,
     outbox,
     people,
+    receipts,
     ring_file,
     rotation,
     suppressions,
 )
 from tidings.store.acceptance import NewDelivery
 from tidings.store.database import prepare
+from tidings.store.endpoints import Failure
 from tidings.store.keyring import (
     KEYS_AGE,
     KeyRing,
@@ -41,6 +48,8 @@ from tidings.store.notifications import NotificationRow
 from tidings.store.rotation import SEALED, Count, Outcome
 
 pytestmark = pytest.mark.anyio
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
@@ -105,9 +114,22 @@ async def fill(connection: Connection, keyring: KeyRing) -> list[NotificationRow
         [outbox.KeptMessage(one, "email", "outbox", {"address": "a@b.c"}) for one in own],
         keyring,
     )
+    broken = Failure(Channel.WEBHOOK, "https://hooks.example.com/", "hooks", "timed_out", 60.0)
+    await endpoints.note(connection, [broken], keyring)
     await suppressions.suppress(
         connection, [(Channel.EMAIL, "gone@example.com", "bounced")], keyring
     )
+    callback = RawCallback("POST", "https://x.example/callbacks/a/b", {}, b"{}", 1.0)
+    await callbacks.add(connection, [(own[0], "mail", callback)], keyring)
+    opened = Receipt(
+        ReceiptType.OPENED,
+        NOW,
+        "opened",
+        delivery_id=ids.delivery_id(rows[0].id, 1),
+        user_agent="Mozilla",
+    )
+    strange = Receipt(ReceiptType.INBOUND, NOW, "inbound", address="+15551234567", text="STOP")
+    await receipts.store(connection, [("mail", opened), ("texts", strange)], keyring)
     await connection.execute(
         "INSERT INTO users (id, sealed) VALUES ('ada', $1)",
         keyring.seal(b'{"email": "ada@example.com"}', b"ada"),
@@ -199,12 +221,16 @@ async def test_everything_is_sealed_with_the_new_key_and_opens(
         "installation": 1,
         "users": 1,
         "devices": 1,
+        "failing_endpoints": 1,
         "suppressions": 1,
         "schedules": 1,
         "broadcasts": 1,
         "digests": 1,
         "notifications": 3,
         "deliveries": 3,
+        "callbacks": 1,
+        "receipts": 1,
+        "stray_receipts": 1,
         "inbox": 2,
         "outbox": 2,
     }

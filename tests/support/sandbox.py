@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 import tomllib
 import urllib.error
 import urllib.request
@@ -142,12 +143,13 @@ def sandbox(callbacks: str = "", *, pace: float = 0.0, **options: Any) -> Iterat
 
 @dataclass(frozen=True)
 class Told:
-    """A callback as it came. headers: by lower-case name."""
+    """A callback as it came. headers: by lower-case name. at: seconds since the epoch."""
 
     url: str
     path: str
     headers: dict[str, str]
     body: bytes
+    at: float
 
     @property
     def document(self) -> Any:
@@ -168,6 +170,15 @@ class Listener:
             assert self.arrived.wait_for(lambda: len(self.told) >= count, PATIENCE), self.told
             return list(self.told)
 
+    def wait_for(self, text: bytes) -> list[Told]:
+        """Until one holds it."""
+        with self.arrived:
+            found = self.arrived.wait_for(
+                lambda: any(text in one.body for one in self.told), PATIENCE
+            )
+            assert found, self.told
+            return list(self.told)
+
 
 @contextlib.contextmanager
 def listening() -> Iterator[Listener]:
@@ -180,7 +191,7 @@ def listening() -> Iterator[Listener]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             with listener.arrived:
                 url = listener.url + self.path
-                listener.told.append(Told(url, self.path, headers, body))
+                listener.told.append(Told(url, self.path, headers, body, time.time()))
                 self.send_response(listener.answers.pop(0) if listener.answers else 200)
                 listener.arrived.notify_all()
             self.send_header("content-length", "0")

@@ -23,6 +23,7 @@ from tidings.api.routes import (
     batches,
     broadcasts,
     bulk,
+    callbacks,
     categories,
     dead_letters,
     devices,
@@ -134,6 +135,10 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
 def _body_limits(parts: Parts) -> dict[str, Any]:
     return {
         "default": parts.settings.max_body,
-        "limits": {"/notifications/bulk": parts.settings.max_bulk_body},
+        "limits": {
+            "/notifications/bulk": parts.settings.max_bulk_body,
+            "/suppressions/bulk": parts.settings.max_bulk_body,
+            callbacks.PREFIX: parts.max_callback,
+        },
         "streams": {"/notifications/bulk": (NDJSON,), "/users/import": (NDJSON, CSV)},
     }

@@ -11,7 +11,8 @@ _DROPPED = 64 * 2**20
 
 
 class BodyLimit:
-    """ASGI middleware. limits: bytes for some paths; default: for all the others. streams: paths that read
+    """ASGI middleware. limits: bytes for some paths, and for all below those that end with a slash; default: for
+    the others. streams: paths that read
     their body as it comes, when it is of one of these types, and limit its lines."""
 
     def __init__(
@@ -30,7 +31,7 @@ class BodyLimit:
         if scope["type"] != "http" or self._streamed(scope):
             await self._app(scope, receive, send)
             return
-        limit = self._limits.get(scope["path"], self._default)
+        limit = self._limit(scope["path"])
         declared = _header(scope, b"content-length")
         refused = declared.isdigit() and int(declared) > limit
         # Such a client waits for our word before it sends, so there is nothing to drop.
@@ -53,6 +54,12 @@ class BodyLimit:
             return message
 
         await self._app(scope, limited, send)
+
+    def _limit(self, path: str) -> int:
+        if (found := self._limits.get(path)) is not None:
+            return found
+        first, _, _ = path[1:].partition("/")
+        return self._limits.get(f"/{first}/", self._default)
 
     def _streamed(self, scope: Scope) -> bool:
         kinds = self._streams.get(scope["path"], ())

@@ -23,7 +23,7 @@ class Parts:
     """providers: the provider of each account, by account name. exposition: the text of /metrics.
     ready: raises, or returns what is not ready yet (empty when all is). sweep: a batch is to be swept. schedules_changed: one may come due
     sooner than was known. limits: the rate limits there are. accounts: in the order of the settings;
-    breakers: names of those that have one."""
+    breakers: names of those that have one. max_callback: bytes."""
 
     settings: ApiSettings
     pool: Pool
@@ -38,6 +38,7 @@ class Parts:
     ready: Callable[[], Awaitable[str]]
     sweep: Callable[[], None]
     schedules_changed: Callable[[], None]
+    max_callback: int = 4 * 2**20
     limits: Sequence[Limit] = ()
     accounts: Sequence[Account] = ()
     breakers: Collection[str] = ()

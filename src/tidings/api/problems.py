@@ -35,6 +35,7 @@ class Code(Enum):
     TOO_MANY_DELIVERIES = "too_many_deliveries", 400, "The notification has too many addresses"
     INVALID_DATA = "invalid_data", 400, "The data does not fit the template"
     UNAUTHORIZED = "unauthorized", 401, "No valid API key"
+    CALLBACK_REFUSED = "callback_refused", 403, "The callback is not the vendor's"
     FORBIDDEN = "forbidden", 403, "The API key's role does not allow this"
     NOT_FOUND = "not_found", 404, "Not found"
     METHOD_NOT_ALLOWED = "method_not_allowed", 405, "Method not allowed"

@@ -1,6 +1,6 @@
 """What would become, or became, of a delivery, as the API tells it: status, reason, and the steps that led there."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
@@ -42,7 +42,9 @@ class Verdict(BaseModel):
 def verdict_of(one: NewDelivery) -> Verdict:
     """Of a delivery that is not stored yet."""
     marks = list(recalled(one.decisions))
-    later = one.due_at is not None or not one.queued
+    # A time that was asked for may lie in the past.
+    until = one.due_at if one.due_at is not None and one.due_at > datetime.now(UTC) else None
+    later = until is not None or not one.queued
     pending = Reason.SCHEDULED if later else Reason.QUEUED
     reason = one.reason or (pending if one.status is DeliveryStatus.PENDING else None)
     return Verdict(
@@ -50,7 +52,7 @@ def verdict_of(one: NewDelivery) -> Verdict:
         status=one.status,
         reason=reason,
         text=said(reason, one.status),
-        until=one.due_at,
+        until=until if one.status is DeliveryStatus.PENDING else None,
         steps=[marked(mark, None) for mark in marks],
     )
 

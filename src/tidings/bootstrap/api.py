@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from tidings.api.app import create_server
 from tidings.api.authentication import Authentication
 from tidings.api.parts import Parts
+from tidings.api.routes.callbacks import callback_routes
 from tidings.bootstrap.exposition import exposition
 from tidings.bootstrap.foundation import (
     Checkpoint,
@@ -23,6 +24,7 @@ from tidings.bootstrap.foundation import (
 )
 from tidings.bootstrap.health import breakers_of
 from tidings.bootstrap.intake import notifying, now, open_intake, reach_of
+from tidings.bootstrap.receipts import open_receipts
 from tidings.domain.channels import PERSONAL
 from tidings.intake.replaying import Replayer
 from tidings.intake.scheduling import Scheduler
@@ -77,6 +79,9 @@ async def run_api(
             schedules_changed.set,
             checkpoint,
         )
+        receipts = open_receipts(
+            foundation, hot, parts.metrics, wake=waker.wake, checkpoint=checkpoint
+        )
         scheduler = Scheduler(pool, foundation.keyring, parts.intake, now, schedules_changed)
         listener = Listener(foundation.dsn, {_CHANGES: _forgetting(keys, templates, categories)})
         listening = listening or bind(
@@ -84,7 +89,13 @@ async def run_api(
         )
         server = _Server(
             uvicorn.Config(
-                create_server(parts, _pages(foundation, pool).routes()),
+                create_server(
+                    parts,
+                    [
+                        *_pages(foundation, pool).routes(),
+                        *callback_routes(receipts.receiver, settings.web.public_url),
+                    ],
+                ),
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -99,6 +110,7 @@ async def run_api(
                 tasks.create_task(waker.run()),
                 tasks.create_task(sweeper.run()),
                 tasks.create_task(scheduler.run()),
+                tasks.create_task(receipts.reader.run()),
                 tasks.create_task(_stop_when(stop, server)),
             ]
             log.info("api.started", host=settings.api.host, port=listening.getsockname()[1])
@@ -106,6 +118,7 @@ async def run_api(
             for task in beside:
                 task.cancel()
         log.info("api.stopped")
+        await receipts.http.close()
     finally:
         await pool.close()
         await hot.close()
@@ -181,6 +194,7 @@ def _parts(
         ready=_ready(pool),
         sweep=sweeper.wake,
         schedules_changed=schedules_changed,
+        max_callback=foundation.settings.receipts.max_body,
         limits=foundation.settings.rate_limits,
         accounts=foundation.accounts,
         breakers=frozenset(

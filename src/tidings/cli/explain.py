@@ -31,10 +31,11 @@ def _view(answer: dict[str, Any]) -> RenderableType:
         f"  {answer['template_id']} v{answer['template_version']}, category {answer['category']}, "
         f"priority {answer['priority']}, accepted {moment(answer['accepted_at'])}"
     )
-    return Group(heading, *(part for one in answer["deliveries"] for part in _delivery(one)))
+    return Group(heading, *(part for one in answer["deliveries"] for part in of_delivery(one)))
 
 
-def _delivery(one: dict[str, Any]) -> list[RenderableType]:
+def of_delivery(one: dict[str, Any]) -> list[RenderableType]:
+    """Where it stands, or would, with the decisions that led there."""
     title = text(f"\n{one['channel']}: ", "bold")
     title.append_text(word(one["status"])).append(f"  {one['text']}")
     rows = [

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from tidings.cli import user_import
+from tidings.cli import preferences, prospect, user_import
 from tidings.cli.arguments import json_object
 from tidings.cli.client import Api, ProblemError, open_api
 from tidings.cli.config import load_settings
@@ -142,6 +142,10 @@ def bring(
     """Create and change many users. What a line does not name stays as it is."""
     with open_api(load_settings()) as api:
         user_import.run(api, path, kind, as_json=as_json)
+
+
+app.add_typer(preferences.app, name="preferences")
+app.command("explain")(prospect.explain)
 
 
 def _found(api: Api, wanted: dict[str, str | None], limit: int) -> Iterator[dict[str, Any]]:

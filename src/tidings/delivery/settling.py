@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
+import structlog
+
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import FALLS_BACK, DeliveryStatus
+from tidings.domain.endpoints import FAULTS
 from tidings.domain.explanations import Mark
 from tidings.domain.lanes import Lane, lane_number
 from tidings.domain.outcomes import Accepted, Outcome, Permanent, Unknown
@@ -17,11 +20,14 @@ from tidings.domain.retry import Decision, Retry, Settle
 from tidings.domain.routing import Choice
 from tidings.queue import postgres as queue
 from tidings.queue.postgres import Claimed
-from tidings.store import deliveries, devices, settlements, suppressions
-from tidings.store.database import Connection, Pool, borrow
+from tidings.store import deliveries, devices, endpoints, settlements, suppressions
+from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
 from tidings.store.deliveries import Work
+from tidings.store.endpoints import Failure
 from tidings.store.keyring import KeyRing
 from tidings.store.settlements import AttemptEnd, SettlementRow
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 @record
@@ -54,13 +60,19 @@ class Try:
 @record
 class Settlement:
     """What is to be written: the decision, and the attempt it follows from, if a call was made. avoid: accounts
-    that the next attempt does without. mark: what is to be remembered of a decision without an attempt."""
+    that the next attempt does without. mark: what is to be remembered of a decision without an attempt.
+    patience: seconds after which an endpoint that does nothing but fail is left alone; 0 for never."""
 
     held: Held
     decision: Decision
     tried: Try | None = None
     avoid: tuple[str, ...] = ()
     mark: Mark | None = None
+    patience: float = 0.0
+
+    @property
+    def endpoint_fails(self) -> bool:
+        return bool(self.patience and self.tried and self.tried.outcome.reason in FAULTS)
 
     @property
     def suppresses(self) -> bool:
@@ -88,8 +100,29 @@ async def settle(
         ours = [one for one in batch if one.held.claim.hold in mine]
         if follows:
             await _suppress(connection, [one for one in ours if one.suppresses], keyring)
-            await _follow_fallbacks(connection, [one for one in ours if one.moves_fallback])
+            await follow_fallbacks(connection, _chain_ends(ours))
+    if failing := [one for one in ours if one.endpoint_fails]:
+        await _note_failures(pool, failing, keyring)
     return ours
+
+
+async def _note_failures(pool: Pool, failing: Sequence[Settlement], keyring: KeyRing) -> None:
+    """By itself: many deliveries to one endpoint must not hold each other up within their transactions."""
+    failures = [
+        Failure(
+            one.held.work.channel,
+            one.held.work.address,
+            (one.tried and one.tried.account) or "",
+            str(one.tried.outcome.reason) if one.tried else "",
+            one.patience,
+        )
+        for one in failing
+    ]
+    try:
+        async with borrow(pool) as connection:
+            await endpoints.note(connection, failures, keyring)
+    except UNAVAILABLE as error:  # what is settled stays so; the next failure is noted
+        log.warning("database.unavailable", doing="endpoints", error=type(error).__name__)
 
 
 @contextlib.asynccontextmanager
@@ -181,17 +214,26 @@ _ENDS_CHAIN = {
 }
 
 
-async def _follow_fallbacks(connection: Connection, ended: Sequence[Settlement]) -> None:
+def _chain_ends(ours: Sequence[Settlement]) -> list[tuple[UUID, DeliveryStatus]]:
+    return [
+        (one.held.claim.notification_id, one.decision.status)
+        for one in ours
+        if one.moves_fallback and isinstance(one.decision, Settle)
+    ]
+
+
+async def follow_fallbacks(
+    connection: Connection, ended: Sequence[tuple[UUID, DeliveryStatus]]
+) -> None:
     """With routing "fallback": a success ends the chain, and so does what may be one; a failure starts
-    the next channel."""
+    the next channel. ended: (notification, status of its delivery)."""
     dropped: dict[Reason, list[UUID]] = {}
     failed: list[UUID] = []
-    for one in ended:
-        assert isinstance(one.decision, Settle)
-        if (reason := _ENDS_CHAIN.get(one.decision.status)) is not None:
-            dropped.setdefault(reason, []).append(one.held.claim.notification_id)
-        elif one.decision.status in FALLS_BACK:
-            failed.append(one.held.claim.notification_id)
+    for notification_id, status in ended:
+        if (reason := _ENDS_CHAIN.get(status)) is not None:
+            dropped.setdefault(reason, []).append(notification_id)
+        elif status in FALLS_BACK:
+            failed.append(notification_id)
     for reason, notification_ids in dropped.items():
         await deliveries.drop_fallbacks(connection, notification_ids, reason)
     if failed and (released := await deliveries.release_fallbacks(connection, failed)):

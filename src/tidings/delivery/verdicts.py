@@ -27,6 +27,7 @@ _LOOK_AGAIN = {
 """What passes by itself, or by a person's hand, and how long to wait until the next look."""
 
 _BEYOND = timedelta(seconds=1)
+_HOUR = 3600.0
 
 
 def _now() -> datetime:
@@ -61,13 +62,14 @@ class Verdicts:
             maybe_taken=held.claim.maybe_taken,
             idempotent=idempotent,
         )
+        patience = opened.account.number("disable_after") * _HOUR if opened else 0.0
         if isinstance(decision, Settle):
-            return Settlement(held, decision, tried)
+            return Settlement(held, decision, tried, patience=patience)
         if tried.outcome.reason in CURABLE and tried.account:
             avoid = (*held.claim.avoid, tried.account)
             if self._another(held, avoid):
                 return Settlement(held, replace(decision, at=self._now()), tried, avoid)
-        return Settlement(held, _not_beyond_expiry(held, decision), tried)
+        return Settlement(held, _not_beyond_expiry(held, decision), tried, patience=patience)
 
     def ended(self, held: Held, verdict: Settle, mark: Mark | None = None) -> Settlement:
         """It ends without a further call. mark: the decision behind it, where its reason does not tell all."""

@@ -130,6 +130,19 @@ class Reason(StrEnum):
         "The provider's code failed mid-call; the message may have been taken.",
     )
 
+    # what the provider reported later
+    CONFIRMED = "confirmed", "The provider reported that it arrived."
+    BOUNCED_HARD = "bounced_hard", "The provider reported that the address does not work."
+    BOUNCED_SOFT = (
+        "bounced_soft",
+        "The provider reported that the address did not take it; it may work another time.",
+    )
+    PROVIDER_DROPPED = (
+        "provider_dropped",
+        "The provider took it, and reported later that it did not send it.",
+    )
+    DELIVERY_FAILED = "delivery_failed", "The provider reported that it could not be delivered."
+
     # where it ended
     ATTEMPTS_EXHAUSTED = "attempts_exhausted", "Tried as often as the policy allows."
     TIME_EXHAUSTED = "time_exhausted", "Tried for as long as the policy allows."

@@ -1,9 +1,13 @@
-"""What is learnt of a message after it was sent, in one vocabulary for all vendors."""
+"""What is learnt of a message after it was sent, in one vocabulary for all vendors, and what follows from it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+
+from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.reasons import Reason
 
 
 class ReceiptType(StrEnum):
@@ -57,3 +61,64 @@ class Receipt:
     user_agent: str | None = field(default=None, repr=False)
     ip_address: str | None = field(default=None, repr=False)
     text: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """Where a receipt takes a delivery. rank: of two, the higher one holds, in whatever order they came."""
+
+    rank: int
+    status: DeliveryStatus
+    reason: Reason
+
+
+_SENT = Landed(1, DeliveryStatus.SENT, Reason.PROVIDER_ACCEPTED)
+_DROPPED = Landed(2, DeliveryStatus.FAILED, Reason.PROVIDER_DROPPED)
+_FAILED = Landed(3, DeliveryStatus.FAILED, Reason.DELIVERY_FAILED)
+_DELIVERED = Landed(4, DeliveryStatus.DELIVERED, Reason.CONFIRMED)
+_BOUNCED_SOFT = Landed(5, DeliveryStatus.BOUNCED, Reason.BOUNCED_SOFT)
+_BOUNCED_HARD = Landed(6, DeliveryStatus.BOUNCED, Reason.BOUNCED_HARD)
+
+_LANDS = {
+    ReceiptType.SENT: _SENT,
+    ReceiptType.DEFERRED: _SENT,
+    ReceiptType.DROPPED: _DROPPED,
+    ReceiptType.REJECTED: _DROPPED,
+    ReceiptType.FAILED: _FAILED,
+    ReceiptType.DELIVERED: _DELIVERED,
+    # Who reads it, clicks in it or complains about it has it.
+    ReceiptType.OPENED: _DELIVERED,
+    ReceiptType.CLICKED: _DELIVERED,
+    ReceiptType.COMPLAINED: _DELIVERED,
+    ReceiptType.UNSUBSCRIBED: _DELIVERED,
+}
+
+# Where a delivery can be without any receipt, and which receipts take it further: those of a higher rank. What was never
+# called, or ended by a decision, is not moved.
+_RANKS = {
+    DeliveryStatus.PENDING: 0,
+    DeliveryStatus.UNKNOWN: 0,
+    DeliveryStatus.SENT: _SENT.rank,
+    DeliveryStatus.FAILED: _SENT.rank,
+    DeliveryStatus.DELIVERED: _DELIVERED.rank,
+    DeliveryStatus.BOUNCED: _DELIVERED.rank,
+}
+
+
+def landing(kind: ReceiptType, bounce: Bounce | None) -> Landed | None:
+    """None for what says nothing of where the message is."""
+    if kind is ReceiptType.BOUNCED:
+        return _BOUNCED_SOFT if bounce is Bounce.SOFT else _BOUNCED_HARD
+    return _LANDS.get(kind)
+
+
+def advanced(
+    status: DeliveryStatus, receipts: Iterable[tuple[ReceiptType, Bounce | None]]
+) -> Landed | None:
+    """Where all its receipts together take a delivery; None where they leave it. The same for any order of them, and
+    for any number of each."""
+    found = [landed for one in receipts if (landed := landing(*one)) is not None]
+    if not found or status not in _RANKS:
+        return None
+    highest = max(found, key=lambda one: one.rank)
+    return highest if highest.rank > _RANKS[status] else None

@@ -11,6 +11,8 @@ class SuppressionReason(StrEnum):
     COMPLAINED = "complained"
     UNSUBSCRIBED = "unsubscribed"
     MANUAL = "manual"
+    FAILING = "failing"
+    """An endpoint that did nothing but fail for long."""
 
 
 @record

@@ -11,12 +11,12 @@ from tidings.intake import gathering, once, upserting
 from tidings.intake.deciding import Decider, Known
 from tidings.intake.drafting import Draft, Receipt, Result, Submission
 from tidings.intake.filling import Filling
-from tidings.intake.group_commit import GroupCommit
 from tidings.intake.refusals import Refusal, RefusalCode
 from tidings.intake.repeats import claims_of, recalled, result_of
 from tidings.metrics import Metrics
 from tidings.store import acceptance, idempotency
 from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
+from tidings.store.group_commit import GroupCommit
 from tidings.store.keyring import KeyRing
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()

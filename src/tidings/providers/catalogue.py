@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias, TypeVar
 
+from tidings.domain.callbacks import Callbacks
 from tidings.domain.provider import Account, Manifest, Provider
 from tidings.providers.apprise.manifest import MANIFEST as APPRISE
+from tidings.providers.callbacks import CALLBACKS, CallbackFactory, CallbackPorts
 from tidings.providers.discord.manifest import MANIFEST as DISCORD
 from tidings.providers.discord.send import DiscordApi
 from tidings.providers.http import Http
@@ -46,7 +48,8 @@ from tidings.settings import SettingsError
 Prepared = TypeVar("Prepared")
 
 GROUP = "tidings.providers"
-"""The group of entry points by which packages bring providers. Each names a Listing."""
+"""The group of entry points by which packages bring providers. Each names a Listing, with a CallbackFactory as its
+third where the provider calls back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,7 @@ class Catalogue:
     """The providers that accounts can be of; by default those that come with Tidings."""
 
     listings: Mapping[str, Listing] = field(default_factory=lambda: CATALOGUE)
+    callbacks: Mapping[str, CallbackFactory] = field(default_factory=lambda: CALLBACKS)
 
     @property
     def manifests(self) -> Mapping[str, Manifest]:
@@ -143,16 +147,24 @@ class Catalogue:
         _, factory = self.listings[account.provider]
         return factory(account, ports)
 
+    def callbacks_of(self, account: Account, ports: CallbackPorts) -> Callbacks | None:
+        """What reads the callbacks of a validated account; None where its provider makes none. Raises
+        SettingsError for values that cannot be used."""
+        factory = self.callbacks.get(account.provider)
+        return None if factory is None else factory(account, ports)
+
 
 def read_catalogue() -> Catalogue:
     """With the providers of other installed packages. Raises SettingsError where one cannot be used."""
-    listings = dict(CATALOGUE)
+    listings, callbacks = dict(CATALOGUE), dict(CALLBACKS)
     for entry in entry_points(group=GROUP):
-        manifest, factory = _load(entry)
+        manifest, factory, reader = _load(entry)
         if manifest.name in listings:
             raise SettingsError(f"{_named(entry)}: there is a provider {manifest.name} already")
         listings[manifest.name] = manifest, factory
-    return Catalogue(listings)
+        if reader is not None:
+            callbacks[manifest.name] = reader
+    return Catalogue(listings, callbacks)
 
 
 def provider_of(account: Account, ports: Ports) -> Provider:
@@ -160,16 +172,19 @@ def provider_of(account: Account, ports: Ports) -> Provider:
     return Catalogue().provider_of(account, ports)
 
 
-def _load(entry: EntryPoint) -> Listing:
+def _load(entry: EntryPoint) -> tuple[Manifest, Factory, CallbackFactory | None]:
     try:
         found = entry.load()
     except Exception as error:  # a package's code can raise anything while it is imported
         raise SettingsError(f"{_named(entry)}: it cannot be loaded ({error!r})") from error
     match found:
-        case (Manifest(), factory) if callable(factory):
-            manifest, _ = found
-            return manifest, factory
-    raise SettingsError(f"{_named(entry)}: {entry.value} is not a pair of manifest and factory")
+        case (Manifest() as manifest, factory) if callable(factory):
+            return manifest, factory, None
+        case (Manifest() as manifest, factory, reader) if callable(factory) and callable(reader):
+            return manifest, factory, reader
+    raise SettingsError(
+        f"{_named(entry)}: {entry.value} is not a pair of manifest and factory, nor these and what reads callbacks"
+    )
 
 
 def _named(entry: EntryPoint) -> str:

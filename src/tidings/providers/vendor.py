@@ -198,7 +198,7 @@ def read_endpoint(account: Account, otherwise: str = "") -> str:
     SettingsError."""
     text = account.text("endpoint") or otherwise
     url = Url(text)
-    if url.scheme != "https" and not _is_loopback(url.host_str or ""):
+    if url.scheme != "https" and not is_loopback(url.host_str or ""):
         raise SettingsError(
             f"accounts.{account.name}.endpoint: credentials go there, so it is https; http is only for "
             "this machine (127.0.0.1, ::1, localhost)"
@@ -206,7 +206,8 @@ def read_endpoint(account: Account, otherwise: str = "") -> str:
     return text.rstrip("/")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a URL's host is this machine."""
     if host == "localhost":
         return True
     try:

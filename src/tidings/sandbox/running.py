@@ -78,17 +78,18 @@ async def running(options: Options) -> AsyncIterator[Running]:
             settings = settings_text(options.vendors, options.place)
             titles = {vendor.name: vendor.title for vendor in options.vendors}
             pages = Pages(desk, {**titles, smtp.NAME: "SMTP"}, settings)
-            app = VendorsApp(options.vendors, desk, pages.app())
-            async with asyncio.TaskGroup() as tasks:
-                telling = tasks.create_task(teller.run())
-                server = _server(app)
-                serving = tasks.create_task(server.serve(sockets=[listening]))
-                try:
-                    yield Running(options.place, desk, settings)
-                finally:
-                    server.should_exit = True
-                    await serving
-                    telling.cancel()
+            server = _server(VendorsApp(options.vendors, desk, pages.app()))
+            serving = asyncio.create_task(server.serve(sockets=[listening]))
+            telling = asyncio.create_task(teller.run())
+            try:
+                yield Running(options.place, desk, settings)
+            finally:
+                server.should_exit = True
+                telling.cancel()
+                ended = await asyncio.gather(serving, telling, return_exceptions=True)
+            for problem in ended:
+                if isinstance(problem, Exception):
+                    raise problem
 
 
 def _server(app: VendorsApp) -> _Server:

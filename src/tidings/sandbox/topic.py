@@ -22,6 +22,8 @@ from tidings.sandbox.messages import Event
 from tidings.sandbox.sigv4 import REGION
 from tidings.sandbox.vendor import Callback
 
+_BASE = f"https://sns.{REGION}.amazonaws.com/ses"
+"""Where Amazon has certificates and confirmations; the sandbox has them at the same path."""
 ARN = f"arn:aws:sns:{REGION}:123456789012:sandbox"
 CERTIFICATE = f"/SimpleNotificationService-{digits('sns certificate')}.pem"
 _VERSION = "2"  # SHA-256; version 1 is SHA-1
@@ -56,13 +58,10 @@ def certificate() -> bytes:
     return made.public_bytes(Encoding.PEM)
 
 
-def notification(
-    url: str, base: str, message: str, now: float, events: Sequence[Event]
-) -> Callback:
-    """url: who is told. base: where the certificate is."""
+def notification(url: str, message: str, now: float, events: Sequence[Event]) -> Callback:
+    """url: who is told."""
     return _callback(
         url,
-        base,
         {
             "Type": "Notification",
             "Subject": "Amazon SES Email Event Notification",
@@ -74,7 +73,7 @@ def notification(
     )
 
 
-def confirmation(url: str, base: str, now: float) -> Callback:
+def confirmation(url: str, now: float) -> Callback:
     """Asks whether the one at `url` wants to be told; the answer is a GET of the SubscribeURL."""
     token = digits(url) * 4
     query = urlencode({"Action": "ConfirmSubscription", "TopicArn": ARN, "Token": token})
@@ -84,12 +83,11 @@ def confirmation(url: str, base: str, now: float) -> Callback:
     )
     return _callback(
         url,
-        base,
         {
             "Type": "SubscriptionConfirmation",
             "Token": token,
             "Message": text,
-            "SubscribeURL": f"{base}/?{query}",
+            "SubscribeURL": f"{_BASE}/?{query}",
         },
         _CONFIRMATION,
         now,
@@ -99,7 +97,6 @@ def confirmation(url: str, base: str, now: float) -> Callback:
 
 def _callback(
     url: str,
-    base: str,
     said: Mapping[str, str],
     signed: Sequence[str],
     now: float,
@@ -112,7 +109,7 @@ def _callback(
     whole |= {
         "SignatureVersion": _VERSION,
         "Signature": b64encode(signature).decode(),
-        "SigningCertURL": f"{base}{CERTIFICATE}",
+        "SigningCertURL": f"{_BASE}{CERTIFICATE}",
     }
     headers = {
         "content-type": "text/plain; charset=UTF-8",

@@ -54,15 +54,17 @@ class Tells:
 @dataclass(frozen=True, slots=True)
 class Vendor:
     """name: as the provider's, and the first part of the path. account: the fields of an account with the vendor,
-    without `provider`. check: refuses a call without the right credentials. throttled, failed: the vendor's
+    without `provider`; None where Tidings has
+    no provider for it. check: refuses a call without the right credentials. throttled, failed: the vendor's
     answers when it is too much and when it is broken. malformed: its answer to fields of a wrong
-    type."""
+    type. extra: of Tidings, without which it has no provider for the vendor; and the package that comes with it.
+    """
 
     name: str
     title: str
     channel: Channel
     docs_url: str
-    account: Callable[[Place], Mapping[str, Any]]
+    account: Callable[[Place], Mapping[str, Any]] | None
     check: Callable[[Call], Reply | None]
     routes: tuple[Route, ...]
     throttled: Reply
@@ -70,3 +72,4 @@ class Vendor:
     malformed: Reply
     unknown: Reply
     tells: Tells | None = None
+    extra: tuple[str, str] | None = None

@@ -9,6 +9,7 @@ from tidings.settings.everything import Settings
 from tidings.settings.keeping import RetentionSettings
 from tidings.settings.loading import load, publish
 from tidings.settings.processes import ApiSettings, LogSettings, OutboundSettings, WorkerSettings
+from tidings.settings.receipts import ReceiptSettings
 from tidings.settings.section import Seconds, Section, SettingsError, Texts
 from tidings.settings.sources import config_file
 from tidings.settings.trying import (
@@ -30,6 +31,7 @@ __all__ = [
     "LogSettings",
     "OutboundSettings",
     "RateText",
+    "ReceiptSettings",
     "RetentionSettings",
     "RetryChanges",
     "RetrySettings",

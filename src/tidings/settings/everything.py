@@ -19,6 +19,7 @@ from tidings.domain.limits import Limit, Scope
 from tidings.settings.accounts import AccountSettings
 from tidings.settings.keeping import RetentionSettings
 from tidings.settings.processes import ApiSettings, LogSettings, OutboundSettings, WorkerSettings
+from tidings.settings.receipts import ReceiptSettings
 from tidings.settings.sources import Environment, config_file
 from tidings.settings.trying import BreakerSettings, LimitSettings, RetrySettings
 from tidings.settings.web import WebSettings
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
     web: WebSettings = WebSettings()
+    receipts: ReceiptSettings = ReceiptSettings()
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
     """Provider accounts by name, as `[accounts.NAME]` with `provider = "…"` and its fields."""
 

@@ -71,6 +71,7 @@ def _hash(row: Record) -> bytes:
 
 
 _ID = (("id", "uuid"),)
+_ENDPOINT = (("channel", "text"), ("address_hash", "bytea"))
 _SUPPRESSION = (("channel", "text"), ("address_hash", "bytea"), ("category", "text"))
 SEALED: tuple[Sealed, ...] = (
     Sealed("installation", "value", (("name", "text"),), _name),
@@ -78,6 +79,7 @@ SEALED: tuple[Sealed, ...] = (
     Sealed("users", "sealed_attributes", (("id", "text"),), _text_id),
     Sealed("devices", "sealed_token", _ID, _own_id),
     Sealed("suppressions", "sealed_address", _SUPPRESSION, _address_hash),
+    Sealed("failing_endpoints", "sealed_address", _ENDPOINT, _address_hash),
     Sealed("suppressions", "sealed_note", _SUPPRESSION, _address_hash),
     Sealed("schedules", "sealed", _ID, _own_id),
     Sealed("broadcasts", "sealed", _ID, _own_id),
@@ -90,6 +92,9 @@ SEALED: tuple[Sealed, ...] = (
         _own_id,
         binding=("id",),
     ),
+    Sealed("callbacks", "sealed", _ID, _own_id),
+    Sealed("receipts", "sealed", (("delivery_id", "uuid"), ("id", "uuid")), _own_id),
+    Sealed("stray_receipts", "sealed", _ID, _own_id),
     Sealed("inbox", "sealed", _ID, _own_id),
     Sealed("outbox", "sealed", _ID, _own_id),
 )

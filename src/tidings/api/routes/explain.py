@@ -23,9 +23,10 @@ from tidings.domain.routing import Choice
 from tidings.intake.drafting import Draft, Submission
 from tidings.intake.refusals import Refusal
 from tidings.intake.request import Recipient, SendRequest, TemplateId, UserId
-from tidings.store import attempts, deliveries, notifications
+from tidings.store import attempts, deliveries, notifications, receipts
 from tidings.store.attempts import AttemptRow
 from tidings.store.deliveries import DeliveryRow
+from tidings.store.receipts import ReceiptRow
 
 router = APIRouter(tags=["explain"])
 
@@ -75,6 +76,7 @@ async def explain(notification_id: UUID, parts: Wired, _: CanRead) -> Explanatio
     found = (await deliveries.of_notifications(parts.pool, [notification_id]))[notification_id]
     decided = await deliveries.decisions_of(parts.pool, notification_id)
     tried = await attempts.of_notification(parts.pool, notification_id)
+    reported = await receipts.of_notification(parts.pool, notification_id)
     waiting = await waiting_for(parts, row, found)
     return Explanation(
         notification_id=row.id,
@@ -90,6 +92,7 @@ async def explain(notification_id: UUID, parts: Wired, _: CanRead) -> Explanatio
                 row.accepted_at,
                 list(recalled(decided.get(one.id))),
                 tried.get(one.id, []),
+                reported.get(one.id, []),
                 waiting.get(one.id),
             )
             for one in found
@@ -138,9 +141,11 @@ def _explained(
     accepted_at: datetime,
     marks: Sequence[Mark],
     tried: Sequence[AttemptRow],
+    reported: Sequence[ReceiptRow],
     waiting: Waiting | None,
 ) -> ExplainedDelivery:
     steps = [marked(mark, accepted_at) for mark in marks] + [_attempted(row) for row in tried]
+    steps += [_reported(row) for row in reported]
     in_order = sorted(steps, key=lambda step: step.at or accepted_at)
     reason = waiting.reason if waiting else one.reason
     text = said(reason, one.status)
@@ -151,6 +156,16 @@ def _explained(
         reason=reason,
         text=text,
         steps=[*in_order, *_last(one, waiting, text)],
+    )
+
+
+def _reported(row: ReceiptRow) -> Step:
+    return Step(
+        code=row.type,
+        text=f"The provider reported: {row.type}{f' ({row.bounce})' if row.bounce else ''}.",
+        at=row.occurred_at,
+        detail=" ".join(filter(None, [row.code, row.detail])) or None,
+        account=row.account,
     )
 
 

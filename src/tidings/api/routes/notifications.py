@@ -19,14 +19,16 @@ from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus, rollup, significance
 from tidings.domain.priorities import PriorityWord
 from tidings.domain.reasons import Reason
+from tidings.domain.receipts import ReceiptType
 from tidings.intake.request import Address, Moment, Name, TemplateId, as_stored
 from tidings.queue import postgres as queue
-from tidings.store import attempts, deliveries, digests, listing, notifications
+from tidings.store import attempts, deliveries, digests, listing, notifications, receipts
 from tidings.store.attempts import AttemptRow
 from tidings.store.deliveries import DeliveryRow
 from tidings.store.keyring import KeyRing
 from tidings.store.listing import Filter
 from tidings.store.notifications import NotificationFacts
+from tidings.store.receipts import ReceiptRow
 
 router = APIRouter(prefix="/notifications", tags=["notifications"])
 
@@ -34,7 +36,8 @@ _TEXTS = {reason.value: reason.text for reason in Reason}
 
 
 class Event(BaseModel):
-    """type: attempted, or a status that was reached. The rest is of an attempt; choice: why this account."""
+    """type: attempted, a status that was reached, or what the provider reported: see the types of receipts. The rest is
+    of an attempt; choice: why this account; bounce and code: of a report."""
 
     type: str
     timestamp: datetime
@@ -44,6 +47,8 @@ class Event(BaseModel):
     outcome: str | None = None
     reason: str | None = None
     detail: str | None = None
+    bounce: str | None = None
+    code: str | None = None
 
     @model_serializer(mode="wrap")
     def _without_nulls(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -125,9 +130,17 @@ async def status(notification_id: UUID, parts: Wired, _: CanRead) -> Notificatio
         raise _not_found()
     found = (await deliveries.of_notifications(parts.pool, [notification_id]))[notification_id]
     tried = await attempts.of_notification(parts.pool, notification_id)
+    reported = await receipts.of_notification(parts.pool, notification_id)
     waiting = await waiting_for(parts, row, found)
     views = [
-        _delivery(one, tried.get(one.id, []), parts.providers, waiting.get(one.id)) for one in found
+        _delivery(
+            one,
+            tried.get(one.id, []),
+            reported.get(one.id, []),
+            parts.providers,
+            waiting.get(one.id),
+        )
+        for one in found
     ]
     leading = _leading(found)
     summary = _summary(row, found)
@@ -240,6 +253,7 @@ def _summary(row: NotificationFacts, found: Sequence[DeliveryRow]) -> Notificati
 def _delivery(
     one: DeliveryRow,
     tried: Sequence[AttemptRow],
+    reported: Sequence[ReceiptRow],
     providers: Mapping[str, str],
     waiting: Waiting | None,
 ) -> DeliveryStatusView:
@@ -269,13 +283,34 @@ def _delivery(
         in_flight=one.in_flight,
         next_attempt_at=one.due_at,
         waiting_for=_waiting(waiting) if waiting else None,
-        events=sorted(attempted + _reached(one), key=lambda event: event.timestamp),
+        events=sorted(
+            attempted + _reached(one) + _reported(reported), key=lambda event: event.timestamp
+        ),
     )
 
 
 def _waiting(one: Waiting) -> WaitingView:
     text = _TEXTS.get(one.reason)
     return WaitingView(reason=str(one.reason), text=text, until=one.until, detail=one.detail)
+
+
+# The statuses of these names are events already.
+_STATUSES = frozenset({ReceiptType.SENT, ReceiptType.DELIVERED})
+
+
+def _reported(reported: Sequence[ReceiptRow]) -> list[Event]:
+    return [
+        Event(
+            type=one.type,
+            timestamp=one.occurred_at,
+            account=one.account,
+            detail=one.detail,
+            bounce=one.bounce,
+            code=one.code,
+        )
+        for one in reported
+        if one.type not in _STATUSES
+    ]
 
 
 def _reached(one: DeliveryRow) -> list[Event]:

@@ -34,6 +34,12 @@ MANIFEST = Manifest(
             kind="yes_no",
             default=False,
         ),
+        Field(
+            "webhook_signing_keys",
+            "The account's HTTP webhook signing key; several, while one takes the place of another.",
+            kind="list",
+            secret=True,
+        ),
         endpoint_field("https://api.mailgun.net"),
     ),
 )

@@ -21,6 +21,13 @@ MANIFEST = Manifest(
             "Message stream to send through; by default the server's transactional one.",
             default="outbound",
         ),
+        Field(
+            "webhook_tokens",
+            "What callbacks prove themselves with: the password of Basic authentication, whoever the user is, or "
+            "the value of the header X-Tidings-Token; several, while one takes the place of another.",
+            kind="list",
+            secret=True,
+        ),
         endpoint_field("https://api.postmarkapp.com"),
     ),
 )

@@ -18,6 +18,12 @@ MANIFEST = Manifest(
     fields=(
         Field("api_key", "API key; one that may only send is enough.", required=True, secret=True),
         FROM,
+        Field(
+            "webhook_secrets",
+            "Signing secrets of webhooks (whsec_…); several, while one takes the place of another.",
+            kind="list",
+            secret=True,
+        ),
         endpoint_field("https://api.resend.com"),
     ),
 )

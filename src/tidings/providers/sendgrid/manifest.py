@@ -29,6 +29,12 @@ MANIFEST = Manifest(
             kind="yes_no",
             default=False,
         ),
+        Field(
+            "webhook_keys",
+            "Verification keys of the signed event webhook, and of a secured inbound parse; several, while one "
+            "takes the place of another.",
+            kind="list",
+        ),
         endpoint_field("https://api.sendgrid.com"),
     ),
 )

@@ -18,6 +18,18 @@ MANIFEST = Manifest(
             "configuration_set",
             "Configuration set to send with; it says where SES reports to.",
         ),
+        Field(
+            "topics",
+            "ARNs of the SNS topics that SES reports to; callbacks of others are refused, for anyone can have "
+            "a topic.",
+            kind="list",
+        ),
+        Field(
+            "sns_endpoint",
+            "Where certificates and confirmations of SNS are fetched instead of from Amazon: a stand-in for "
+            "tests, on this machine only.",
+            kind="url",
+        ),
         FIELDS[-1],
     ),
 )

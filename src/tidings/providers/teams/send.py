@@ -57,7 +57,7 @@ class TeamsApi:
         if target is None:
             return "No webhook of its own to try: recipients bring theirs."
         call = Call("HEAD", target)
-        return Probe(call, proves=(200, 202, 404, 405), found="The webhook's host answers")
+        return Probe(call, proves=(200, 202, 405), found="The webhook's host answers")
 
 
 def teams_provider(

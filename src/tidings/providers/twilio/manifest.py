@@ -30,6 +30,13 @@ MANIFEST = Manifest(
             "URL that Twilio calls with what became of a message; the delivery's id is added to it.",
             kind="url",
         ),
+        Field(
+            "webhook_tokens",
+            "Further tokens that callbacks may be signed with, beside auth_token: the one before or after it, or "
+            "the secret of a signing key.",
+            kind="list",
+            secret=True,
+        ),
         MAX_PARTS,
         endpoint_field("https://api.twilio.com"),
     ),

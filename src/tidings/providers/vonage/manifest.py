@@ -20,6 +20,20 @@ MANIFEST = Manifest(
             "URL that Vonage calls with delivery receipts; by default the account's own.",
             kind="url",
         ),
+        Field(
+            "signature_secrets",
+            "Signature secret that callbacks are signed with; several, while one takes the place of another.",
+            kind="list",
+            secret=True,
+        ),
+        Field(
+            "signature_method",
+            "How callbacks without a JWT are signed, as chosen in Vonage's settings; md5hash is Vonage's default "
+            "and the weakest.",
+            kind="choice",
+            default="sha256",
+            choices=("md5hash", "md5", "sha1", "sha256", "sha512"),
+        ),
         MAX_PARTS,
         endpoint_field("https://rest.nexmo.com"),
     ),

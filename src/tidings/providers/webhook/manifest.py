@@ -21,6 +21,21 @@ MANIFEST = Manifest(
             required=True,
             secret=True,
         ),
+        Field(
+            "headers",
+            "Further headers of each call, as Name: value, for instance for a gateway before the receiver.",
+            kind="list",
+            secret=True,
+        ),
+        Field(
+            "disable_after",
+            "Time of nothing but failures after which an endpoint is put on the suppression list; 0 for never.",
+            kind="number",
+            default=120.0,
+            minimum=0,
+            maximum=8760,
+            unit="h",
+        ),
     ),
     docs_url="https://www.standardwebhooks.com",
     # Receivers are asked to drop a webhook-id that they know, but nothing makes them.

@@ -1,6 +1,7 @@
 """Send webhooks, and read what the receiver's status says."""
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -30,12 +31,27 @@ _FOR_GOOD: Mapping[int, Reason] = {
     413: Reason.MESSAGE_TOO_LARGE,
 }
 _GATEWAY_TIMEOUT = 504
+_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
+_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
+_OURS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
 
 
 class WebhookProvider:
     """Posts each message to its address. http: guarded, for recipients choose the address.
 
-    clock: seconds since the epoch. Raises SettingsError for a secret that cannot be used.
+    clock: seconds since the epoch. Raises SettingsError for a secret or header that cannot be used.
     """
 
     def __init__(
@@ -45,6 +61,7 @@ class WebhookProvider:
         self._http = http
         self._clock = clock
         self._keys = _keys(account)
+        self._headers = _headers(account)
 
     @property
     def account(self) -> Account:
@@ -77,6 +94,7 @@ class WebhookProvider:
         message_id = str(message.delivery_id)
         now = self._clock()
         headers = {
+            **self._headers,
             "content-type": "application/json",
             "webhook-id": message_id,
             "webhook-timestamp": str(int(now)),
@@ -101,6 +119,22 @@ def _keys(account: Account) -> tuple[Key, ...]:
     if not keys:
         raise SettingsError(f"accounts.{account.name}.secret is required: webhooks are signed")
     return tuple(keys)
+
+
+def _headers(account: Account) -> Mapping[str, str]:
+    """Raises SettingsError for what is no header, or one that is not the account's to choose."""
+    headers: dict[str, str] = {}
+    for position, line in enumerate(account.listed("headers"), start=1):
+        name, colon, value = line.partition(":")
+        name, value = name.strip().lower(), value.strip()
+        if not colon or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise SettingsError(
+                f"accounts.{account.name}.headers: number {position} is not Name: value in ASCII"
+            )
+        if name in _OURS or name.startswith("webhook-"):
+            raise SettingsError(f"accounts.{account.name}.headers: {name} is set by Tidings")
+        headers[name] = value
+    return headers
 
 
 def _body(message: Message) -> bytes | None:

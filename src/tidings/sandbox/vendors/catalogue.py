@@ -1,7 +1,9 @@
 """The vendors that the sandbox stands in for."""
 
 from tidings.sandbox.vendor import Vendor
+from tidings.sandbox.vendors.apns import APNS
 from tidings.sandbox.vendors.discord import DISCORD
+from tidings.sandbox.vendors.fcm import FCM
 from tidings.sandbox.vendors.mailgun import MAILGUN
 from tidings.sandbox.vendors.postmark import POSTMARK
 from tidings.sandbox.vendors.resend import RESEND
@@ -14,6 +16,7 @@ from tidings.sandbox.vendors.telegram import TELEGRAM
 from tidings.sandbox.vendors.twilio import TWILIO
 from tidings.sandbox.vendors.vonage import VONAGE
 from tidings.sandbox.vendors.webhook import WEBHOOK
+from tidings.sandbox.vendors.webpush import WEBPUSH
 
 VENDORS: tuple[Vendor, ...] = (
     SENDGRID,
@@ -24,6 +27,9 @@ VENDORS: tuple[Vendor, ...] = (
     TWILIO,
     VONAGE,
     SNS,
+    FCM,
+    APNS,
+    WEBPUSH,
     SLACK,
     DISCORD,
     TEAMS,

@@ -160,13 +160,23 @@ _EVENTS: Mapping[Happening, Mapping[str, Any]] = {
         "event": "failed",
         "severity": "permanent",
         "reason": "bounce",
-        "delivery-status": {"code": 550, "message": "5.1.1 no such user", "bounce-type": "hard"},
+        "delivery-status": {
+            "code": 550,
+            "enhanced-code": "5.1.1",
+            "message": "no such user",
+            "bounce-type": "hard",
+        },
     },
     Happening.SOFT_BOUNCED: {
         "event": "failed",
         "severity": "permanent",
         "reason": "bounce",
-        "delivery-status": {"code": 452, "message": "4.2.2 over quota", "bounce-type": "soft"},
+        "delivery-status": {
+            "code": 452,
+            "enhanced-code": "4.2.2",
+            "message": "over quota",
+            "bounce-type": "soft",
+        },
     },
     Happening.DROPPED: {
         "event": "failed",
@@ -223,7 +233,13 @@ def _event(sent: Sent, event: Event) -> Mapping[str, Any]:
 
 
 def _account(place: Place) -> Mapping[str, Any]:
-    return {"api_key": KEY, "domain": DOMAIN, "from": SENDER, "endpoint": place.at(NAME)}
+    return {
+        "api_key": KEY,
+        "domain": DOMAIN,
+        "from": SENDER,
+        "webhook_signing_keys": [SIGNING_KEY],
+        "endpoint": place.at(NAME),
+    }
 
 
 MAILGUN = Vendor(

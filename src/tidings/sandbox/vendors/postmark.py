@@ -216,7 +216,12 @@ def _server(_: Call) -> Reply:
 
 
 def _account(place: Place) -> Mapping[str, Any]:
-    return {"server_token": TOKEN, "from": SENDER, "endpoint": place.at(NAME)}
+    return {
+        "server_token": TOKEN,
+        "from": SENDER,
+        "webhook_tokens": [WEBHOOK_PASSWORD],
+        "endpoint": place.at(NAME),
+    }
 
 
 POSTMARK = Vendor(

@@ -211,7 +211,12 @@ def _event(sent: Sent, event: Event) -> Mapping[str, Any]:
 
 
 def _account(place: Place) -> Mapping[str, Any]:
-    return {"api_key": KEY, "from": SENDER, "endpoint": place.at(NAME)}
+    return {
+        "api_key": KEY,
+        "from": SENDER,
+        "webhook_secrets": [WEBHOOK_SECRET],
+        "endpoint": place.at(NAME),
+    }
 
 
 RESEND = Vendor(

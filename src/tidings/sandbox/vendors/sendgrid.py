@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from tidings.domain.channels import Channel
 from tidings.sandbox.calls import Call, Reply, Taken, json_reply, route
-from tidings.sandbox.credentials import credential, private_key
+from tidings.sandbox.credentials import credential, private_key, public_key
 from tidings.sandbox.magic import Fate, fate_of_address
 from tidings.sandbox.mails import SENDER, attached, first_link, shown_address
 from tidings.sandbox.messages import Content, Event, Happening, Sent
@@ -221,7 +221,12 @@ def _scopes(_: Call) -> Reply:
 
 
 def _account(place: Place) -> Mapping[str, Any]:
-    return {"api_key": KEY, "from": SENDER, "endpoint": place.at(NAME)}
+    return {
+        "api_key": KEY,
+        "from": SENDER,
+        "webhook_keys": [public_key(NAME)],
+        "endpoint": place.at(NAME),
+    }
 
 
 SENDGRID = Vendor(

@@ -116,11 +116,11 @@ _BOUNCES: Mapping[Happening, tuple[str, str, str]] = {
 def _callbacks(reported: Sequence[Reported], place: Place, now: float) -> Iterator[Callback]:
     for sent, event in reported:
         message = orjson.dumps(_event(sent, event)).decode()
-        yield topic.notification(place.callback(NAME), place.at(NAME), message, now, [event])
+        yield topic.notification(place.callback(NAME), message, now, [event])
 
 
 def _opening(place: Place, now: float) -> Callback:
-    return topic.confirmation(place.callback(NAME), place.at(NAME), now)
+    return topic.confirmation(place.callback(NAME), now)
 
 
 def _event(sent: Sent, event: Event) -> Mapping[str, Any]:
@@ -213,6 +213,8 @@ def _account(place: Place) -> Mapping[str, Any]:
         "access_key_id": sigv4.ACCESS_KEY_ID,
         "secret_access_key": sigv4.SECRET_ACCESS_KEY,
         "from": SENDER,
+        "topics": [topic.ARN],
+        "sns_endpoint": place.url,
         "endpoint": place.at(NAME),
     }
 
@@ -237,4 +239,5 @@ SES = Vendor(
     malformed=_error(400, "SerializationException", "A field is not of its type."),
     unknown=_error(404, "UnknownOperationException", "There is no such operation."),
     tells=Tells(_callbacks, _opening),
+    extra=("aws", "botocore"),
 )

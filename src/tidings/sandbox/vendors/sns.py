@@ -122,4 +122,5 @@ SNS = Vendor(
     failed=_error(500, "InternalError", "Internal service error"),
     malformed=_error(400, "ValidationError", "The input is not valid."),
     unknown=_error(404, "InvalidAction", "Could not find operation"),
+    extra=("aws", "botocore"),
 )

@@ -184,6 +184,7 @@ def _account(place: Place) -> Mapping[str, Any]:
         "api_key": KEY,
         "api_secret": SECRET,
         "from": [SENDER],
+        "signature_secrets": [SIGNATURE_SECRET],
         "endpoint": place.at(NAME),
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tidings.intake.group_commit import GroupCommit
+from tidings.store.group_commit import GroupCommit
 
 pytestmark = pytest.mark.anyio
 

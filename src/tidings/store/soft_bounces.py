@@ -1,0 +1,42 @@
+"""How often addresses bounced softly since they last worked."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from tidings.domain.channels import Channel
+from tidings.store.database import Reader
+
+Key = tuple[Channel, bytes]
+"""A channel, and the hash of an address."""
+
+
+async def count(connection: Reader, keys: Sequence[Key], within: timedelta) -> dict[Key, int]:
+    """One more for each; how many these are by now. within: after a longer time without, the first is the first
+    again."""
+    rows = await connection.fetch(
+        """INSERT INTO soft_bounces AS s (channel, address_hash, count, last_at)
+           SELECT channel, address_hash, 1, now() FROM unnest($1::text[], $2::bytea[]) AS w (channel, address_hash)
+           ORDER BY 1, 2
+           ON CONFLICT (channel, address_hash) DO UPDATE SET last_at = now(),
+             count = CASE WHEN s.last_at < now() - $3::interval THEN 1 ELSE s.count + 1 END
+           RETURNING channel, address_hash, count""",
+        [channel for channel, _ in keys],
+        [digest for _, digest in keys],
+        within,
+    )
+    return {(Channel(row["channel"]), row["address_hash"]): row["count"] for row in rows}
+
+
+async def forget(connection: Reader, keys: Sequence[Key]) -> None:
+    """They work."""
+    await connection.execute(
+        """DELETE FROM soft_bounces s USING unnest($1::text[], $2::bytea[]) AS w (channel, address_hash)
+           WHERE s.channel = w.channel AND s.address_hash = w.address_hash""",
+        [channel for channel, _ in keys],
+        [digest for _, digest in keys],
+    )
+
+
+async def clock(connection: Reader) -> datetime:
+    found: datetime = await connection.fetchval("SELECT now()")
+    return found

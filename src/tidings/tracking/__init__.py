@@ -1,0 +1,1 @@
+"""What is learnt after sending: callbacks in, receipts applied, and what follows from them."""

@@ -1,0 +1,158 @@
+"""Reading what was called back with: callbacks become receipts, and receipts move deliveries, all in one
+transaction; so a crash loses none and counts none twice."""
+
+import asyncio
+import traceback
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from uuid import UUID
+
+import structlog
+
+from tidings.domain.callbacks import Callbacks, UnreadableCallback
+from tidings.domain.receipts import Receipt, ReceiptType
+from tidings.metrics import Metrics
+from tidings.store import callbacks, receipts
+from tidings.store.callbacks import StoredCallback
+from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
+from tidings.store.keyring import KeyRing
+from tidings.store.receipts import Moved, Stored
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_AT_ONCE = 100  # callbacks of one transaction; one may hold hundreds of events
+_EARLY_AT_ONCE = 500
+_LOOK_EVERY = 5.0  # seconds: for callbacks whose process died
+_LOOK_AGAIN = 0.5  # while receipts wait for the end of a call
+_AFTER_TROUBLE = 1.0
+
+Act = Callable[[Connection, Stored], Awaitable[None]]
+"""Does what follows from new receipts, in their transaction."""
+Follow = Callable[[Connection, Sequence[Moved]], Awaitable[None]]
+"""Moves the channels behind, with routing "fallback", in the same transaction."""
+
+
+class Reader:
+    """Any number of processes may run it. sources: by account."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        keyring: KeyRing,
+        sources: Mapping[str, Callbacks],
+        act: Act,
+        follow: Follow,
+        metrics: Metrics,
+        moved: Callable[[], None],
+        checkpoint: Callable[[str], None],
+    ) -> None:
+        self._pool = pool
+        self._keyring = keyring
+        self._sources = sources
+        self._act = act
+        self._follow = follow
+        self._metrics = metrics
+        self._moved = moved
+        self._checkpoint = checkpoint
+        self._wanted = asyncio.Event()
+
+    def wake(self) -> None:
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        while True:
+            self._wanted.clear()
+            wait = _LOOK_EVERY
+            try:
+                while await self.step():
+                    continue
+                if await self._look_again():
+                    wait = _LOOK_AGAIN
+            except UNAVAILABLE as error:
+                log.warning("database.unavailable", doing="receipts", error=type(error).__name__)
+                wait = _AFTER_TROUBLE
+            except Exception as error:  # noqa: BLE001 - one that fails must not end the process that accepts
+                log.error(  # noqa: TRY400 - frames only: the text of an error may hold content
+                    "receipts.failed",
+                    error=type(error).__name__,
+                    frames="".join(traceback.format_tb(error.__traceback__)),
+                )
+                wait = _AFTER_TROUBLE
+            try:
+                await asyncio.wait_for(self._wanted.wait(), wait)
+            except TimeoutError:
+                continue
+
+    async def step(self) -> bool:
+        """Read some; False when there were none."""
+        async with borrow(self._pool) as connection, connection.transaction():
+            taken = await callbacks.take(connection, _AT_ONCE, self._keyring)
+            if not taken:
+                return False
+            found, problems = self._read(taken)
+            stored = await receipts.store(connection, found, self._keyring)
+            moved = await receipts.apply(connection, [one.delivery_id for one in stored.known])
+            await self._follow(connection, moved)
+            await self._act(connection, stored)
+            read = [one.id for one in taken if one.id not in problems]
+            await callbacks.finish(connection, read, problems)
+            self._checkpoint("receipts.reading")
+        self._checkpoint("receipts.read")
+        self._tell(found, stored, problems)
+        if moved:
+            self._moved()
+        return True
+
+    async def _look_again(self) -> bool:
+        """At those that waited for the end of a call; whether any still does."""
+        async with borrow(self._pool) as connection:
+            if not await receipts.any_early(connection):
+                return False
+            async with connection.transaction():
+                ready = await receipts.early(connection, _EARLY_AT_ONCE)
+                moved = await receipts.apply(connection, ready) if ready else []
+                await self._follow(connection, moved)
+            waiting = await receipts.any_early(connection)
+        if moved:
+            self._moved()
+        return waiting
+
+    def _read(
+        self, taken: Sequence[StoredCallback]
+    ) -> tuple[list[tuple[str, Receipt]], dict[UUID, str]]:
+        found: list[tuple[str, Receipt]] = []
+        problems: dict[UUID, str] = {}
+        for one in taken:
+            source = self._sources.get(one.account)
+            if one.raw is None:
+                problems[one.id] = "it cannot be opened with this key ring"
+            elif source is None:
+                problems[one.id] = "its account is not in the settings any more"
+            else:
+                try:
+                    found += [(one.account, receipt) for receipt in source.receipts(one.raw)]
+                except UnreadableCallback as error:
+                    problems[one.id] = str(error)
+                except Exception as error:  # noqa: BLE001 - one that breaks its reader must not keep the others unread
+                    problems[one.id] = f"reading it failed: {type(error).__name__}"
+        return found, problems
+
+    def _tell(
+        self, found: Sequence[tuple[str, Receipt]], stored: Stored, problems: Mapping[UUID, str]
+    ) -> None:
+        for (account, kind), count in Counter((name, one.type) for name, one in found).items():
+            self._metrics.receipts.labels(account, kind).inc(count)
+        strangers = [one for _, one in stored.stray if one.type is not ReceiptType.INBOUND]
+        self._metrics.stray_receipts.inc(len(strangers))
+        for callback_id, problem in problems.items():
+            log.error("callback.unreadable", callback_id=str(callback_id), problem=problem)
+        for one in stored.known:
+            for receipt in one.fresh:
+                log.info(
+                    "receipt",
+                    delivery_id=str(one.delivery_id),
+                    type=str(receipt.type),
+                    bounce=receipt.bounce and str(receipt.bounce),
+                )

@@ -1,0 +1,194 @@
+"""Push: tokens signed as the vendors want them, what they refuse, and a browser that reads what was sealed for it."""
+
+import time
+from typing import Any
+
+import jwt
+import pytest
+from google.auth.exceptions import RefreshError
+from google.auth.transport.requests import AuthorizedSession
+from google.oauth2.service_account import Credentials
+from py_vapid import Vapid
+from pywebpush import WebPushException, webpush
+
+from tests.support.sandbox import Answer, Box, fetch
+from tidings.sandbox.vendors import apns, fcm
+
+SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
+
+
+# --- Firebase, with Google's own way to sign in ---
+
+
+def firebase(box: Box, **changes: str) -> AuthorizedSession:
+    account = {**fcm.service_account(box.sandbox.place), **changes}
+    credentials = Credentials.from_service_account_info(account, scopes=[SCOPE])
+    session = AuthorizedSession(credentials)
+    session.trust_env = False
+    return session
+
+
+def fcm_send(box: Box, token: str, **more: Any) -> Any:
+    url = f"{box.url}/fcm/v1/projects/{fcm.PROJECT}/messages:send"
+    notification = {"title": "Hello", "body": "there"}
+    message = {"token": token, "notification": notification, "data": {"order": "7"}, **more}
+    return firebase(box).post(url, json={"message": message})
+
+
+def test_fcm(box: Box) -> None:
+    answer = fcm_send(box, "fGh7-registration-token")
+    message = box.message(vendor="fcm")
+    assert answer.json() == {"name": message["message_id"]}
+    assert (message["subject"], message["text"]) == ("Hello", "there")
+    assert message["reference"] == {"order": "7"}
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "code"),
+    [
+        ("unregistered-7", 404, "UNREGISTERED"),
+        ("invalid-7", 400, "INVALID_ARGUMENT"),
+        ("throttle-7", 429, "QUOTA_EXCEEDED"),
+        ("error-7", 503, "UNAVAILABLE"),
+    ],
+)
+def test_fcm_refuses(box: Box, token: str, status: int, code: str) -> None:
+    url = f"{box.url}/fcm/v1/projects/{fcm.PROJECT}/messages:send"
+    answer = firebase(box).post(url, json={"message": {"token": token}})
+    assert answer.status_code == status
+    assert answer.json()["error"]["details"][0]["errorCode"] == code
+    assert box.messages() == []
+
+
+def test_fcm_takes_no_other_key(box: Box) -> None:
+    with pytest.raises(RefreshError, match="invalid_grant"):
+        firebase(box, client_email="other@example.com").post(f"{box.url}/fcm/v1")
+    old = f"ya29.{int(time.time()) - 1}"
+    url = f"{box.url}/fcm/v1/projects/{fcm.PROJECT}/messages:send"
+    for token in ("", "ya29.1.2", old):
+        headers = {"authorization": f"Bearer {token}"}
+        assert fetch(url, {"message": {"token": "x"}}, headers=headers).status == 401
+
+
+def test_fcm_refuses_data_that_is_no_text(box: Box) -> None:
+    assert fcm_send(box, "token", data={"order": 7}).status_code == 400
+    assert fcm_send(box, "", topic="").status_code == 400
+    assert fcm_send(box, "token", topic="news").status_code == 400
+
+
+# --- Web Push, with the library that Python's applications use ---
+
+
+@pytest.fixture(scope="module")
+def vapid() -> Vapid:
+    key = Vapid()
+    key.generate_keys()
+    return key
+
+
+def subscription(box: Box, name: str) -> Any:
+    return fetch(f"{box.url}/webpush/subscriptions/{name}").document
+
+
+def push(box: Box, name: str, vapid: Vapid, **options: Any) -> Any:
+    options = {"ttl": 60, "vapid_claims": {"sub": "mailto:shop@example.com"}, **options}
+    data = '{"title": "Grüße", "body": "there"}'
+    return webpush(subscription(box, name), data, vapid_private_key=vapid, **options)
+
+
+def test_web_push_is_decrypted(box: Box, vapid: Vapid) -> None:
+    answer = push(box, "phone-7", vapid, headers={"Urgency": "high", "Topic": "orders"})
+    assert answer.status_code == 201
+    message = box.message(vendor="webpush")
+    assert (message["to"], message["subject"], message["text"]) == (["phone-7"], "Grüße", "there")
+    assert message["fields"] == {"ttl": "60", "urgency": "high", "topic": "orders"}
+    assert answer.headers["location"].endswith(message["message_id"])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "status"),
+    [
+        ("bounce-7", {}, 410),
+        ("invalid-7", {}, 404),
+        ("phone", {"headers": {"Urgency": "at once"}}, 400),
+        ("phone", {"headers": {"Topic": "x" * 33}}, 400),
+        ("phone", {"vapid_claims": {"sub": "mailto:a@b.example", "aud": "https://other"}}, 403),
+        ("throttle-7", {}, 429),
+    ],
+)
+def test_web_push_refuses(box: Box, vapid: Vapid, name: str, options: Any, status: int) -> None:
+    with pytest.raises(WebPushException) as refused:
+        push(box, name, vapid, **options)
+    assert refused.value.response is not None
+    assert refused.value.response.status_code == status
+    assert box.messages() == []
+
+
+def test_web_push_wants_vapid(box: Box) -> None:
+    endpoint = subscription(box, "phone")["endpoint"]
+    for given in ("", "vapid t=1,k=2", "Bearer x"):
+        assert fetch(endpoint, b"", headers={"ttl": "1", "authorization": given}).status == 401
+
+
+# --- Apple ---
+
+
+def apple_token(**changes: Any) -> str:
+    claims = {"iss": apns.TEAM_ID, "iat": int(time.time()), **changes}
+    return jwt.encode(claims, apns.signing_key(), "ES256", {"kid": apns.KEY_ID})
+
+
+def apns_send(box: Box, device: str, payload: Any = None, **changes: str) -> Answer:
+    headers = {
+        "authorization": f"bearer {apple_token()}",
+        "apns-topic": apns.TOPIC,
+        **{name.replace("_", "-"): value for name, value in changes.items()},
+    }
+    payload = payload or {"aps": {"alert": {"title": "Hello", "body": "there"}}}
+    return fetch(f"{box.url}/apns/3/device/{device}", payload, headers=headers)
+
+
+def test_apns(box: Box) -> None:
+    answer = apns_send(box, "a1b2c3", apns_collapse_id="order-7")
+    message = box.message(vendor="apns")
+    assert (answer.status, answer.headers["apns-id"]) == (200, message["message_id"])
+    assert (message["subject"], message["text"]) == ("Hello", "there")
+    assert message["fields"] == {"apns-collapse-id": "order-7"}
+
+
+@pytest.mark.parametrize(
+    ("device", "headers", "status", "reason"),
+    [
+        ("unregistered1", {}, 410, "Unregistered"),
+        ("invalid1", {}, 400, "BadDeviceToken"),
+        ("suppressed1", {}, 400, "DeviceTokenNotForTopic"),
+        ("a1", {"apns_topic": ""}, 400, "MissingTopic"),
+        ("a1", {"apns_topic": "com.example.other"}, 400, "TopicDisallowed"),
+        ("a1", {"apns_priority": "7"}, 400, "BadPriority"),
+        ("a1", {"apns_expiration": "soon"}, 400, "BadExpirationDate"),
+        ("a1", {"apns_collapse_id": "x" * 65}, 400, "BadCollapseId"),
+        ("a1", {"apns_push_type": "other"}, 400, "InvalidPushType"),
+        ("a1", {"authorization": ""}, 403, "MissingProviderToken"),
+        ("a1", {"authorization": "bearer x"}, 403, "InvalidProviderToken"),
+        ("throttle1", {}, 429, "TooManyRequests"),
+    ],
+)
+def test_apns_refuses(
+    box: Box, device: str, headers: dict[str, str], status: int, reason: str
+) -> None:
+    answer = apns_send(box, device, **headers)
+    assert (answer.status, answer.document["reason"]) == (status, reason)
+    assert box.messages() == []
+
+
+def test_apns_refuses_what_is_old_or_anothers(box: Box) -> None:
+    old = apple_token(iat=int(time.time()) - 4000)
+    other = apple_token(iss="OTHERTEAM1")
+    assert apns_send(box, "a1", authorization=f"bearer {old}").document == {
+        "reason": "ExpiredProviderToken"
+    }
+    assert apns_send(box, "a1", authorization=f"bearer {other}").document == {
+        "reason": "InvalidProviderToken"
+    }
+    assert apns_send(box, "a1", {"other": 1}).document == {"reason": "PayloadEmpty"}
+    assert apns_send(box, "a1", {"aps": {"alert": "x" * 5000}}).status == 413
