@@ -46,8 +46,9 @@ def test_everything_arrives_and_nothing_is_left_behind(short: Path) -> None:
         "signature verified at the second call",
         "the in-app feed: 2 unread",
         "All is as it should be: 7 notifications, 13 deliveries",
-        "Hello by way of Twilio",
-        "All is as it should be: 16 notifications, 16 deliveries",
+        "Hello by Telegram",
+        "bounced ✓",
+        "All is as it should be: 18 notifications, 18 deliveries",
     ):
         assert shown in done.stdout
     assert list(short.iterdir()) == []

@@ -117,7 +117,7 @@ def vendors(console: Console, taken: Sequence[Sequence[str]]) -> None:
     title = "what the vendors got, played by `tidings sandbox`"
     console.print("\n", Rule(title, align="left"))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("vendor", "channel", "to", "message", "what became of it"):
+    for column in ("vendor", "channel", "to", "message", "told back, ✓ taken"):
         table.add_column(column, overflow="fold")
     for row in taken:
         table.add_row(*map(Text, row))

@@ -12,21 +12,21 @@ from tidings.sandbox.running import Options, Running
 from tidings.sandbox.settings_text import settings_text
 from tidings.sandbox.vendors.catalogue import VENDORS
 
-_SMTP = "smtp"
+_KNOWN = {vendor.name: vendor for vendor in VENDORS}
+_JOHN = "john.doe@example.com"
 _CONTENT: Mapping[Channel, Mapping[str, Any]] = {
     Channel.EMAIL: {
-        "subject": "Hello by way of {{ vendor }}",
+        "subject": "Hello by {{ vendor }}",
         "html": "<h1>Hello</h1><p>This came by way of <b>{{ vendor }}</b>.</p>",
     },
-    Channel.SMS: {"body": "Hello by way of {{ vendor }}"},
-    Channel.CHAT: {"body": "Hello by way of {{ vendor }}"},
+    Channel.SMS: {"body": "Hello by {{ vendor }}"},
+    Channel.CHAT: {"body": "Hello by {{ vendor }}"},
     Channel.PUSH: {"title": "Hello", "body": "by way of {{ vendor }}"},
     Channel.WEBHOOK: {"type": "hello"},
 }
 _SENT = Expected("sent", "provider_accepted")
-_THROTTLED = Expected("sent", "provider_accepted", attempts=2)
-_REFUSED = Expected("failed", "address_invalid")
-_CONFIRMED = Expected("delivered", "provider_accepted")
+_ANSWERED = Expected("delivered", "provider_accepted")
+_TOLD = Expected("delivered", "confirmed")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Travel:
 
 def options(api_port: int) -> Options:
     """For a sandbox on ports that are free, which calls back."""
-    return Options(port=0, smtp_port=0, callbacks=f"http://127.0.0.1:{api_port}")
+    return Options(port=0, smtp_port=0, apns_port=0, callbacks=f"http://127.0.0.1:{api_port}")
 
 
 def settings(sandbox: Running) -> str:
@@ -75,15 +75,15 @@ def settings(sandbox: Running) -> str:
 
 
 def travels(sandbox: Running) -> Sequence[Travel]:
-    """Through each vendor; and what one of them refuses, and one takes at the second try."""
+    """Through each vendor; and to recipients for whom it goes otherwise."""
     accounts = tomllib.loads(settings(sandbox))["accounts"]
-    named = {vendor.name: (vendor.title, vendor.channel) for vendor in VENDORS}
-    known = {**named, _SMTP: ("SMTP", Channel.EMAIL)}
-    usual = [_travel(name, *known[name], account) for name, account in accounts.items()]
+    usual = [_usual(name, account) for name, account in accounts.items()]
     return [
         *usual,
-        _travel("sendgrid", *known["sendgrid"], {}, "throttle", _THROTTLED),
-        _travel("postmark", *known["postmark"], {}, "invalid", _REFUSED),
+        _special(sandbox, "sendgrid", "throttle", Expected("delivered", "confirmed", attempts=2)),
+        _special(sandbox, "postmark", "invalid", Expected("failed", "address_invalid")),
+        _special(sandbox, "mailgun", "bounce", Expected("bounced", "bounced_hard")),
+        _special(sandbox, "resend", "click", _TOLD),
     ]
 
 
@@ -97,7 +97,7 @@ def taken(sandbox: Running, sent: Sequence[Travel]) -> Sequence[Sequence[str]]:
             one.channel,
             one.recipients[0],
             one.content.subject or one.content.text,
-            ", ".join(event.happening for event in one.events),
+            ", ".join(f"{event.happening} {_told(event.answer)}" for event in one.events),
         )
         for one in messages
     ]
@@ -115,28 +115,37 @@ def mistakes(sandbox: Running, sent: Sequence[Travel]) -> Iterator[str]:
         yield f"the vendors got {more} messages that nobody sent"
 
 
+def _told(answer: str) -> str:
+    """Whether Tidings has taken it."""
+    return "✓" if answer == "HTTP 200" else answer
+
+
 def _is_of(message: Sent, travel: Travel) -> bool:
     return message.vendor == travel.vendor and travel.address in ("", *message.recipients)
 
 
-def _travel(
-    vendor: str,
-    title: str,
-    channel: Channel,
-    account: Mapping[str, str],
-    fate: str = "john.doe",
-    expected: Expected = _SENT,
-) -> Travel:
+def _usual(name: str, account: Mapping[str, str]) -> Travel:
     """To a person; or to the webhook or chat that the account names, for each vendor has its own."""
-    if channel is Channel.EMAIL:
-        address = f"{fate}@example.com"
-        return Travel(vendor, title, channel, address, expected, {"email": address})
-    if channel is Channel.SMS:
-        return Travel(vendor, title, channel, "", expected, {"phone": "+12025550100"})
-    if channel is Channel.WEBHOOK:
-        return Travel(vendor, title, channel, "", _CONFIRMED, {"webhook_url": account["url"]})
-    chat = account.get("url") or account["chat"]
-    return Travel(vendor, title, channel, "", expected, {"chat_url": chat})
+    vendor = _KNOWN.get(name)
+    if vendor is None:
+        return Travel(name, "SMTP", Channel.EMAIL, _JOHN, _SENT, {"email": _JOHN})
+    expected = _SENT if vendor.tells is None else _TOLD
+    if vendor.channel is Channel.EMAIL:
+        return Travel(name, vendor.title, vendor.channel, _JOHN, expected, {"email": _JOHN})
+    if vendor.channel is Channel.SMS:
+        recipient = {"phone": "+12025550100"}
+    elif vendor.channel is Channel.WEBHOOK:
+        expected, recipient = _ANSWERED, {"webhook_url": account["url"]}
+    else:
+        recipient = {"chat_url": account.get("url") or account["chat"]}
+    return Travel(name, vendor.title, vendor.channel, "", expected, recipient)
+
+
+def _special(sandbox: Running, name: str, fate: str, expected: Expected) -> Travel:
+    """The address is another one at each start: what bounces is not sent to again."""
+    vendor = _KNOWN[name]
+    address = f"{fate}+{sandbox.place.url.rpartition(':')[2]}@example.com"
+    return Travel(name, vendor.title, vendor.channel, address, expected, {"email": address})
 
 
 def _category(vendor: str) -> str:

@@ -46,7 +46,7 @@ def loaded(statement: str) -> set[str]:
             | {"tidings.providers", "tidings.delivery", "tidings.intake", "tidings.api"},
         ),
         ("tidings.cli.worker", DATABASE_TOOLS | WEB | {"tidings.api", "tidings.web"}),
-        ("tidings.cli.api", DATABASE_TOOLS | {"tidings.delivery", "tidings.worker"}),
+        ("tidings.cli.api", DATABASE_TOOLS | {"tidings.delivery.pump", "tidings.worker"}),
         ("tidings.cli.send", DATABASE_TOOLS | WEB | {"asyncpg", "cryptography", "tidings.store"}),
         ("tidings.cli.migrate", WEB | {"tidings.providers"}),
     ],

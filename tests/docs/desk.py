@@ -162,7 +162,7 @@ def desk(settings: str = "") -> Iterator[Desk]:
 def idle_desk() -> Iterator[Desk]:
     """Nothing runs there: the reader starts it, and ends it. Every port that a page names is another one."""
     with tempfile.TemporaryDirectory(prefix="tidings-docs-", ignore_cleanup_errors=True) as folder:
-        ports = {name: str(free_port()) for name in ("8000", "8025", "1025")}
+        ports = {name: str(free_port()) for name in ("8000", "8025", "1025", "2197")}
         place = Desk(Path(folder), ports, int(ports["8000"]))
         place.lay_out("")
         yield place

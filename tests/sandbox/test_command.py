@@ -35,7 +35,9 @@ def started(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_it_runs_until_it_is_stopped() -> None:
-    with started("--port", "0", "--smtp-port", "0", "--callbacks", "") as process:
+    with started(
+        "--port", "0", "--smtp-port", "0", "--apns-port", "0", "--callbacks", ""
+    ) as process:
         shown = [line.split() for line in _greeting(process)]
         url = next(words[-1] for words in shown if words[:1] == ["Page"])
         assert fetch(url).status == 200
@@ -62,11 +64,11 @@ def test_settings_are_printed_without_starting_anything() -> None:
     assert ran("--settings", "--port", "8026", "--vendor", "twilio").stdout == shown.stdout
 
 
-@pytest.mark.parametrize("option", ["--port", "--smtp-port"])
+@pytest.mark.parametrize("option", ["--port", "--smtp-port", "--apns-port"])
 def test_a_port_that_is_taken(option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = ran("--port", "0", "--smtp-port", "0", option, port)
+        ended = ran("--port", "0", "--smtp-port", "0", "--apns-port", "0", option, port)
     assert ended.returncode == 1
     assert "Cannot listen on 127.0.0.1" in ended.stderr
 

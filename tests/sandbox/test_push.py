@@ -1,6 +1,8 @@
 """Push: tokens signed as the vendors want them, what they refuse, and a browser that reads what was sealed for it."""
 
+import asyncio
 import time
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -9,9 +11,12 @@ from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import AuthorizedSession
 from google.oauth2.service_account import Credentials
 from py_vapid import Vapid
+from pyreqwest.client import ClientBuilder
+from pyreqwest.exceptions import PyreqwestError
 from pywebpush import WebPushException, webpush
 
 from tests.support.sandbox import Answer, Box, fetch
+from tidings.sandbox.faults import Faults
 from tidings.sandbox.vendors import apns, fcm
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
@@ -131,6 +136,50 @@ def test_web_push_wants_vapid(box: Box) -> None:
 
 
 # --- Apple ---
+
+
+async def apns_over_http2(box: Box, devices: list[str]) -> list[int]:
+    """The answers to as many requests at once, over one connection."""
+    port = box.sandbox.place.ports["apns"]
+    builder = ClientBuilder().no_proxy().http2_prior_knowledge().timeout(timedelta(seconds=10))
+    payload = {"aps": {"alert": {"title": "Hello", "body": "there"}}}
+    headers = {"authorization": f"bearer {apple_token()}", "apns-topic": apns.TOPIC}
+
+    async with builder.build() as client:
+
+        async def send(device: str) -> int:
+            url = f"http://127.0.0.1:{port}/3/device/{device}"
+            request = client.post(url).body_json(payload).headers(headers)
+            answer = await request.build().send()
+            body = await answer.bytes()
+            assert bytes(body) == b"" or b"reason" in bytes(body)
+            return answer.status
+
+        return await asyncio.gather(*map(send, devices))
+
+
+def test_apns_over_http2(box: Box) -> None:
+    """Many at once, in any order; each has its own answer."""
+    devices = [f"{word}{number}" for number in range(100) for word in ("a", "bounce", "invalid")]
+    statuses = asyncio.run(apns_over_http2(box, devices))
+    assert statuses == [200, 410, 400] * 100
+    taken = sorted(to for one in box.messages(vendor="apns") for to in one["to"])
+    assert taken == sorted(device for device in devices if device.startswith("a"))
+
+
+def test_apns_lets_a_connection_go(box: Box) -> None:
+    box.sandbox.desk.faults["apns"] = Faults(cut=1)
+    with pytest.raises(PyreqwestError):
+        asyncio.run(apns_over_http2(box, ["a1"]))
+    box.sandbox.desk.faults.clear()
+    with pytest.raises(PyreqwestError):
+        asyncio.run(apns_over_http1(box))
+    assert asyncio.run(apns_over_http2(box, ["a1"])) == [200]
+
+
+async def apns_over_http1(box: Box) -> None:
+    async with ClientBuilder().no_proxy().build() as client:
+        await client.get(f"http://127.0.0.1:{box.sandbox.place.ports['apns']}/").build().send()
 
 
 def apple_token(**changes: Any) -> str:

@@ -112,7 +112,9 @@ def sandbox(callbacks: str = "", *, pace: float = 0.0, **options: Any) -> Iterat
     async def run() -> None:
         ending = asyncio.Event()
         stop.append(ending)
-        chosen = Options(port=0, smtp_port=0, callbacks=callbacks, pace=pace, **options)
+        chosen = Options(
+            port=0, smtp_port=0, apns_port=0, callbacks=callbacks, pace=pace, **options
+        )
         async with running(chosen) as found:
             started.append(Box(found, asyncio.get_running_loop()))
             ready.set()

@@ -189,3 +189,11 @@ async def test_what_is_of_no_message_of_ours_is_kept_apart(system: System) -> No
         assert await connection.fetchval("SELECT count(*) FROM receipts") == 1
     finally:
         await connection.close()
+
+
+async def test_a_copy_that_bounces_is_not_the_recipient_s(system: System) -> None:
+    delivery_id = await sent(system)
+    await reported(system, delivery_id, "failed", **HARD, recipient="copy@example.com")
+    await reported(system, delivery_id, "delivered")
+    await delivery(system, delivery_id, "delivered")
+    assert (await system.call("GET", "/suppressions")).body["suppressions"] == []

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import uuid_utils.compat as uuids
 
 from tidings.bootstrap.foundation import Checkpoint, Foundation
-from tidings.delivery.settling import follow_fallbacks
+from tidings.delivery.fallbacks import follow_fallbacks
 from tidings.metrics import Metrics
 from tidings.people.choosing import unsubscribe
 from tidings.providers.callbacks import CallbackPorts

@@ -6,6 +6,7 @@ import uvloop
 from tidings.bootstrap.api import bind, run_api
 from tidings.bootstrap.database import database
 from tidings.bootstrap.foundation import lay
+from tidings.cli.collecting import collect_seldom
 from tidings.cli.config import load_settings
 from tidings.cli.errors import CommandError
 from tidings.cli.explained import explained
@@ -19,6 +20,7 @@ app = typer.Typer(add_completion=False)
 def api(supervised: Supervised = False) -> None:
     """Run one API process. Several may share a port, and a database with any number of workers."""
     settings = load_settings()
+    collect_seldom()
     with explained():
         uvloop.run(_run(settings, supervised))
 

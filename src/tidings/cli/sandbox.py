@@ -7,9 +7,18 @@ import uvloop
 
 from tidings.cli.errors import CommandError
 from tidings.cli.signals import stopping
-from tidings.sandbox.running import CALLBACKS, HOST, KEEP, PORT, SMTP_PORT, Options, running
+from tidings.sandbox.running import (
+    APNS_PORT,
+    CALLBACKS,
+    HOST,
+    KEEP,
+    PORT,
+    SMTP_PORT,
+    Options,
+    running,
+)
 from tidings.sandbox.settings_text import settings_text
-from tidings.sandbox.vendor import Vendor
+from tidings.sandbox.vendor import Place, Vendor
 from tidings.sandbox.vendors.catalogue import VENDORS
 
 app = typer.Typer(add_completion=False)
@@ -31,6 +40,9 @@ def sandbox(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
     port: Annotated[int, typer.Option(help="Port of the vendors' APIs and the page.")] = PORT,
     smtp_port: Annotated[int, typer.Option(help="Port of the mail server.")] = SMTP_PORT,
+    apns_port: Annotated[
+        int, typer.Option(help="Port of Apple's service, which speaks HTTP/2 without TLS.")
+    ] = APNS_PORT,
     keep: Annotated[int, typer.Option(min=1, help="How many messages are kept, the last.")] = KEEP,
     pace: Annotated[
         float,
@@ -42,7 +54,9 @@ def sandbox(
     It delivers nothing, keeps everything in memory, and calls back with the vendors' own signatures. Ctrl+C
     stops it.
     """
-    options = Options(host, port, smtp_port, callbacks, keep, pace, _chosen(vendor or []))
+    options = Options(
+        host, port, smtp_port, apns_port, callbacks, keep, pace, _chosen(vendor or [])
+    )
     if settings:
         typer.echo(settings_text(options.vendors, options.place), nl=False)
         return
@@ -53,13 +67,13 @@ async def _run(options: Options) -> None:
     stop = stopping()
     try:
         async with running(options) as sandbox:
-            _greet(sandbox.place.url, sandbox.place.ports["smtp"], sandbox.place.callbacks)
+            _greet(sandbox.place)
             await stop.wait()
     except OSError as error:
         raise CommandError(
-            f"Cannot listen on {options.host}, ports {options.port} and {options.smtp_port}: "
+            f"Cannot listen on {options.host}, ports {options.port}, {options.smtp_port} and {options.apns_port}: "
             f"{error.strerror}.",
-            "Another program may use one; --port and --smtp-port choose others.",
+            "Another program may use one; --port, --smtp-port and --apns-port choose others.",
         ) from None
 
 
@@ -71,13 +85,14 @@ def _chosen(names: list[str]) -> tuple[Vendor, ...]:
     return tuple(one for one in VENDORS if not names or one.name in (*names, "webhook"))
 
 
-def _greet(url: str, smtp_port: int, callbacks: str) -> None:
+def _greet(place: Place) -> None:
     typer.secho("\n  Tidings sandbox", bold=True, nl=False)
     typer.echo("  nothing is delivered; Ctrl+C stops it\n")
     for name, value in (
-        ("Page", url),
-        ("SMTP", f"port {smtp_port}"),
-        ("Calls back", callbacks or "nobody"),
+        ("Page", place.url),
+        ("SMTP", f"port {place.ports['smtp']}"),
+        ("APNs", f"port {place.ports['apns']}"),
+        ("Calls back", place.callbacks or "nobody"),
         ("Settings", "tidings sandbox --settings >> tidings.toml"),
     ):
         typer.secho(f"  {name:<12}", dim=True, nl=False)

@@ -13,6 +13,7 @@ from tidings.bootstrap.database import database
 from tidings.bootstrap.exposition import MULTIPROCESS
 from tidings.bootstrap.foundation import lay
 from tidings.bootstrap.worker import open_worker
+from tidings.cli.collecting import collect_seldom
 from tidings.cli.config import load_settings
 from tidings.cli.errors import CommandError
 from tidings.cli.explained import explained
@@ -34,6 +35,7 @@ def worker(
 ) -> None:
     """Run one worker process: it delivers, retries, and looks after the database."""
     settings = load_settings()
+    collect_seldom()
     if reserve:
         os.nice(_GIVES_WAY)
     with explained():

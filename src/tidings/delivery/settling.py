@@ -7,20 +7,17 @@ from uuid import UUID
 
 import structlog
 
+from tidings.delivery.fallbacks import follow_fallbacks
 from tidings.domain.channels import Channel
-from tidings.domain.deliveries import FALLS_BACK, DeliveryStatus
+from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.endpoints import FAULTS
 from tidings.domain.explanations import Mark
-from tidings.domain.lanes import Lane, lane_number
 from tidings.domain.outcomes import Accepted, Outcome, Permanent, Unknown
-from tidings.domain.priorities import Priority
-from tidings.domain.reasons import Reason
 from tidings.domain.records import record
 from tidings.domain.retry import Decision, Retry, Settle
 from tidings.domain.routing import Choice
-from tidings.queue import postgres as queue
 from tidings.queue.postgres import Claimed
-from tidings.store import deliveries, devices, endpoints, settlements, suppressions
+from tidings.store import devices, endpoints, settlements, suppressions
 from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
 from tidings.store.deliveries import Work
 from tidings.store.endpoints import Failure
@@ -207,39 +204,9 @@ async def _suppress(connection: Connection, dead: Sequence[Settlement], keyring:
         await devices.retire(connection, digests, [str(one.decision.reason) for one in tokens])
 
 
-_ENDS_CHAIN = {
-    DeliveryStatus.SENT: Reason.FALLBACK_NOT_NEEDED,
-    DeliveryStatus.DELIVERED: Reason.FALLBACK_NOT_NEEDED,
-    DeliveryStatus.UNKNOWN: Reason.FALLBACK_HELD,
-}
-
-
 def _chain_ends(ours: Sequence[Settlement]) -> list[tuple[UUID, DeliveryStatus]]:
     return [
         (one.held.claim.notification_id, one.decision.status)
         for one in ours
         if one.moves_fallback and isinstance(one.decision, Settle)
     ]
-
-
-async def follow_fallbacks(
-    connection: Connection, ended: Sequence[tuple[UUID, DeliveryStatus]]
-) -> None:
-    """With routing "fallback": a success ends the chain, and so does what may be one; a failure starts
-    the next channel. ended: (notification, status of its delivery)."""
-    dropped: dict[Reason, list[UUID]] = {}
-    failed: list[UUID] = []
-    for notification_id, status in ended:
-        if (reason := _ENDS_CHAIN.get(status)) is not None:
-            dropped.setdefault(reason, []).append(notification_id)
-        elif status in FALLS_BACK:
-            failed.append(notification_id)
-    for reason, notification_ids in dropped.items():
-        await deliveries.drop_fallbacks(connection, notification_ids, reason)
-    if failed and (released := await deliveries.release_fallbacks(connection, failed)):
-        await queue.enqueue(connection, [_entry(one) for one in released])
-
-
-def _entry(one: deliveries.Released) -> queue.Entry:
-    lane = Lane(Priority(one.priority), lane_number(one.app, one.channel))
-    return queue.Entry(one.delivery_id, one.notification_id, lane, expires_at=one.expires_at)

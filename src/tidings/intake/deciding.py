@@ -129,9 +129,10 @@ def _kept_away(
 ) -> Collection[tuple[Channel, str]]:
     if not blocks:
         return ()
-    return {
-        (channel, address)
+    return [
+        pair
         for channel, listed in addresses.items()
         for address in listed
-        if blocked(blocks.get((channel, address), ()), category.id, mandatory=category.mandatory)
-    }
+        if (found := blocks.get(pair := (channel, address)))
+        and blocked(found, category.id, mandatory=category.mandatory)
+    ]

@@ -37,10 +37,10 @@ _MAIL_POLICY = (
 class Pages:
     """settings: TOML that people paste. names: of all that can be sent through, with their titles."""
 
-    def __init__(self, desk: Desk, vendors: dict[str, str], settings: str) -> None:
+    def __init__(self, desk: Desk, vendors: dict[str, str]) -> None:
         self._desk = desk
         self._vendors = vendors
-        self._settings = settings
+        self.settings = ""
 
     def app(self) -> Starlette:
         message = "/sandbox/messages/{number:int}"
@@ -173,7 +173,7 @@ class Pages:
         )
 
     async def _show_settings(self, _: Request) -> Response:
-        return Response(self._settings, media_type="text/plain; charset=utf-8")
+        return Response(self.settings, media_type="text/plain; charset=utf-8")
 
     async def _changes(self, request: Request) -> Response:
         """Server-sent events: that something has changed, not what."""

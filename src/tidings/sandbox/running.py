@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import uvicorn
 
-from tidings.sandbox import smtp
+from tidings.sandbox import http2, smtp
 from tidings.sandbox.desk import Desk
 from tidings.sandbox.messages import Kept
 from tidings.sandbox.pages import Pages
@@ -17,9 +17,10 @@ from tidings.sandbox.server import CuttableProtocol, VendorsApp
 from tidings.sandbox.settings_text import settings_text
 from tidings.sandbox.telling import Teller
 from tidings.sandbox.vendor import Place, Vendor
+from tidings.sandbox.vendors.apns import APNS
 from tidings.sandbox.vendors.catalogue import VENDORS
 
-HOST, PORT, SMTP_PORT = "127.0.0.1", 8025, 1025
+HOST, PORT, SMTP_PORT, APNS_PORT = "127.0.0.1", 8025, 1025, 2197
 CALLBACKS = "http://127.0.0.1:8000"
 KEEP = 1000
 
@@ -32,6 +33,7 @@ class Options:
     host: str = HOST
     port: int = PORT
     smtp_port: int = SMTP_PORT
+    apns_port: int = APNS_PORT
     callbacks: str = CALLBACKS
     keep: int = KEEP
     pace: float = 1.0
@@ -41,7 +43,7 @@ class Options:
     def place(self) -> Place:
         """As told, before anything listens."""
         shown = f"[{self.host}]" if ":" in self.host else self.host
-        ports = {smtp.NAME: self.smtp_port}
+        ports = {smtp.NAME: self.smtp_port, APNS.name: self.apns_port}
         return Place(f"http://{shown}:{self.port}", self.callbacks.rstrip("/"), ports)
 
 
@@ -70,26 +72,46 @@ async def running(options: Options) -> AsyncIterator[Running]:
         listening.bind((options.host, options.port))
         listening.listen(2048)  # so that whoever calls from now on is served
         options = replace(options, port=listening.getsockname()[1])
-        kept = Kept(options.keep)
-        teller = Teller(options.vendors, options.place, kept, time.time, options.pace)
-        desk = Desk(kept, teller)
-        async with smtp.serving(desk, options.host, options.smtp_port) as smtp_port:
-            options = replace(options, smtp_port=smtp_port)
-            settings = settings_text(options.vendors, options.place)
-            titles = {vendor.name: vendor.title for vendor in options.vendors}
-            pages = Pages(desk, {**titles, smtp.NAME: "SMTP"}, settings)
-            server = _server(VendorsApp(options.vendors, desk, pages.app()))
-            serving = asyncio.create_task(server.serve(sockets=[listening]))
-            telling = asyncio.create_task(teller.run())
-            try:
-                yield Running(options.place, desk, settings)
-            finally:
-                server.should_exit = True
-                telling.cancel()
-                ended = await asyncio.gather(serving, telling, return_exceptions=True)
-            for problem in ended:
-                if isinstance(problem, Exception):
-                    raise problem
+        async with contextlib.AsyncExitStack() as stack:
+            yield await _started(stack, options, listening)
+
+
+async def _started(
+    stack: contextlib.AsyncExitStack, options: Options, listening: socket.socket
+) -> Running:
+    """Everything, on the ports that it gets; stopped when the stack is left."""
+    titles = {vendor.name: vendor.title for vendor in options.vendors}
+    kept = Kept(options.keep)
+    teller = Teller(options.vendors, kept, time.time, options.pace)
+    desk = Desk(kept, teller)
+    pages = Pages(desk, {**titles, smtp.NAME: "SMTP"})
+    app = VendorsApp(options.vendors, desk, pages.app())
+    smtp_port = await stack.enter_async_context(smtp.serving(desk, options.host, options.smtp_port))
+    apns_port = await stack.enter_async_context(
+        http2.serving(APNS, app, options.host, options.apns_port)
+    )
+    options = replace(options, smtp_port=smtp_port, apns_port=apns_port)
+    settings = settings_text(options.vendors, options.place)
+    teller.place, pages.settings = options.place, settings
+    await stack.enter_async_context(_serving(_server(app), teller, listening))
+    return Running(options.place, desk, settings)
+
+
+@contextlib.asynccontextmanager
+async def _serving(
+    server: _Server, teller: Teller, listening: socket.socket
+) -> AsyncIterator[None]:
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    telling = asyncio.create_task(teller.run())
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        telling.cancel()
+        ended = await asyncio.gather(serving, telling, return_exceptions=True)
+    for problem in ended:
+        if isinstance(problem, Exception):
+            raise problem
 
 
 def _server(app: VendorsApp) -> _Server:

@@ -31,7 +31,7 @@ class VendorsApp:
         body = await _body(receive)
         if body is None:
             return
-        reply = await self._answer(vendor, _call(scope, body, len(name) + 1))
+        reply = await self.answer(vendor, _call(scope, body, len(name) + 1))
         if isinstance(reply, Reply):
             await _send(send, reply)
         elif reply is Mishap.CUT:
@@ -39,7 +39,7 @@ class VendorsApp:
         else:
             await _hold(receive)
 
-    async def _answer(self, vendor: Vendor, call: Call) -> Reply | Mishap | None:
+    async def answer(self, vendor: Vendor, call: Call) -> Reply | Mishap | None:
         """The answer; None for none at all."""
         mishap = await self._desk.mishap(vendor.name)
         if mishap is Mishap.ERROR:

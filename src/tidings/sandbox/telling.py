@@ -22,12 +22,11 @@ _TRIES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class Teller:
-    """clock: seconds since the epoch. pace: factor of every wait."""
+    """clock: seconds since the epoch. pace: factor of every wait. place: known before the first message."""
 
     def __init__(
         self,
         vendors: Iterable[Vendor],
-        place: Place,
         kept: Kept,
         clock: Callable[[], float],
         pace: float = 1.0,
@@ -35,17 +34,13 @@ class Teller:
         self._tells: Mapping[str, Tells] = {
             vendor.name: vendor.tells for vendor in vendors if vendor.tells is not None
         }
-        self._place = place
+        self.place = Place("")
         self._kept = kept
         self._clock = clock
         self._pace = pace
         self._due: defaultdict[str, deque[Reported]] = defaultdict(lambda: deque(maxlen=_WAITING))
         self._wake: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._confirmed: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
-
-    @property
-    def place(self) -> Place:
-        return self._place
 
     def plan(self, sent: Sent) -> None:
         """Everything that is going to become of a message that was just taken."""
@@ -66,7 +61,7 @@ class Teller:
         )
         sent.events.append(event)
         self._kept.changed()
-        if sent.vendor in self._tells and (self._place.callbacks or sent.callback):
+        if sent.vendor in self._tells and (self.place.callbacks or sent.callback):
             self._due[sent.vendor].append((sent, event))
             self._wake[sent.vendor].set()
 
@@ -89,11 +84,11 @@ class Teller:
                 await self._wake[name].wait()
                 self._wake[name].clear()
                 if not opened and tells.opening is not None:
-                    await self._call(client, tells.opening(self._place, self._clock()))
+                    await self._call(client, tells.opening(self.place, self._clock()))
                     await self._confirmed[name].wait()
                     opened = True
                 while batch := self._batch(name):
-                    for callback in tells.callbacks(batch, self._place, self._clock()):
+                    for callback in tells.callbacks(batch, self.place, self._clock()):
                         await slots.acquire()
                         task = tasks.create_task(self._call(client, callback))
                         task.add_done_callback(lambda _: slots.release())

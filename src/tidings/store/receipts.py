@@ -21,6 +21,7 @@ from tidings.store.keyring import KeyRing, KeyRingError
 _TAKEN = 4  # the rank from which on a message was taken for sure, so that another try would be a second message
 _EARLY_FOR = "7 days"
 _LONGEST = 500
+_NONE = UUID(int=0)
 _PERSONAL = ("address", "recipient", "url", "user_agent", "ip_address", "text")
 
 
@@ -74,7 +75,12 @@ async def store(
     receipts = {_id(account, one): (account, one) for account, one in found}
     wanted = sorted({one.delivery_id for _, one in receipts.values() if one.delivery_id})
     deliveries = await _deliveries(connection, wanted)
-    matched = {key: pair for key, pair in receipts.items() if pair[1].delivery_id in deliveries}
+    matched = {
+        key: pair
+        for key, pair in receipts.items()
+        if (known := deliveries.get(pair[1].delivery_id or _NONE)) is not None
+        and _is_to(known, pair[1], keyring)
+    }
     stray = {key: pair for key, pair in receipts.items() if key not in matched}
     fresh = await _insert(connection, matched, keyring)
     strayed = await _insert_stray(connection, stray, keyring) if stray else set()
@@ -200,7 +206,8 @@ async def _deliveries(connection: Reader, wanted: Sequence[UUID]) -> dict[UUID, 
              SELECT w.id, (SELECT d.notification_id FROM deliveries d
                            WHERE d.notification_id BETWEEN w.low AND w.high AND d.id = w.id) AS notification_id
              FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS w (id, low, high))
-           SELECT d.id, d.notification_id, d.channel, d.sealed_address, n.user_id, n.category
+           SELECT d.id, d.notification_id, d.channel, d.sealed_address, d.address_hash, n.user_id,
+             n.category
            FROM owned o JOIN deliveries d ON d.notification_id = o.notification_id AND d.id = o.id
            JOIN notifications n ON n.id = o.notification_id""",
         list(wanted),
@@ -267,6 +274,14 @@ def _sealed(key: UUID, receipt: Receipt, keyring: KeyRing) -> bytes | None:
 def _storable(text: str) -> str | None:
     """What a vendor said, as PostgreSQL can hold it."""
     return text[:_LONGEST].replace("\x00", "").encode("utf-8", "replace").decode() or None
+
+
+def _is_to(delivery: Record, receipt: Receipt, keyring: KeyRing) -> bool:
+    """Not so of those who got a copy: vendors report each reader of an email under its one reference."""
+    if receipt.address is None or delivery["channel"] != Channel.EMAIL:
+        return True
+    digest: bytes = delivery["address_hash"]
+    return keyring.address_hash(Channel.EMAIL, receipt.address) == digest
 
 
 def _known(row: Record, fresh: Sequence[Receipt], keyring: KeyRing) -> Known:

@@ -96,8 +96,10 @@ class Actions:
     async def _words(self, connection: Connection, receipts: Iterable[Receipt]) -> None:
         """STOP and START, as people answer to text messages."""
         for one in receipts:
-            if one.type is not ReceiptType.INBOUND or not one.address or not one.text:
+            if one.type is not ReceiptType.INBOUND or not one.text:
                 continue
+            if one.address is None or not one.address.startswith("+"):
+                continue  # an email
             word = one.text.strip().strip(".!").lower()
             if word in _STOP:
                 stop = NewSuppression(
