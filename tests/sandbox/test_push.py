@@ -26,7 +26,8 @@ SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 
 
 def firebase(box: Box, **changes: str) -> AuthorizedSession:
-    account = {**fcm.service_account(box.sandbox.place), **changes}
+    given = fetch(f"{box.url}/fcm/service-account.json").document
+    account = {**given, **changes}
     credentials = Credentials.from_service_account_info(account, scopes=[SCOPE])
     session = AuthorizedSession(credentials)
     session.trust_env = False
@@ -185,6 +186,11 @@ async def apns_over_http1(box: Box) -> None:
 def apple_token(**changes: Any) -> str:
     claims = {"iss": apns.TEAM_ID, "iat": int(time.time()), **changes}
     return jwt.encode(claims, apns.signing_key(), "ES256", {"kid": apns.KEY_ID})
+
+
+def test_apns_key_is_given_as_a_file(box: Box) -> None:
+    given = fetch(f"{box.url}/apns/AuthKey_{apns.KEY_ID}.p8").body.decode()
+    assert given == apns.signing_key()
 
 
 def apns_send(box: Box, device: str, payload: Any = None, **changes: str) -> Answer:

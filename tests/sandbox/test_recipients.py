@@ -147,6 +147,12 @@ def test_nobody_without_credentials(box: Box, vendor: str, path: str, status: in
     assert box.messages() == []
 
 
+@pytest.mark.parametrize("path", ["fcm/v1/projects/x/messages:send", "webhook/", "apns/3/device/a"])
+def test_credentials_that_are_no_text(box: Box, path: str) -> None:
+    odd = {"authorization": "Bearer \xb2", "webhook-timestamp": "\xb2"}
+    assert 400 <= fetch(f"{box.url}/{path}", {}, headers=odd).status < 500
+
+
 def test_fields_of_a_wrong_type_are_a_refusal(box: Box) -> None:
     for wrong in (7, {"Email": "ann@example.com"}):
         refused = send(box, "", To=wrong)

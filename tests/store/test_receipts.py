@@ -22,7 +22,7 @@ from tidings.domain.lanes import Lane
 from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
 from tidings.domain.receipts import Bounce, Receipt, ReceiptType
-from tidings.store import acceptance, receipts, settlements
+from tidings.store import acceptance, landings, receipts, settlements
 from tidings.store.acceptance import NewDelivery
 from tidings.store.database import Connection, prepare
 from tidings.store.embedded import EmbeddedServer
@@ -128,8 +128,8 @@ async def lived(connection: Connection, story: Story) -> tuple[str, str, int]:
         else:
             await reported(connection, delivery_id, step, *story.events[step])
     async with connection.transaction():
-        await receipts.apply(connection, await receipts.early(connection, 100))
-    assert not await receipts.any_early(connection)
+        await landings.apply(connection, await landings.early(connection, 100))
+    assert not await landings.any_early(connection)
     assert not await connection.fetchval(
         "SELECT count(*) FROM queue WHERE delivery_id = $1", delivery_id
     )
@@ -149,7 +149,7 @@ async def reported(
     receipt = Receipt(kind, NOW, f"event {number}", delivery_id=delivery_id, bounce=bounce)
     async with connection.transaction():
         stored = await receipts.store(connection, [(f"mail {delivery_id}", receipt)], RING)
-        await receipts.apply(connection, [one.delivery_id for one in stored.known])
+        await landings.apply(connection, [one.delivery_id for one in stored.known])
 
 
 def ended(

@@ -8,10 +8,9 @@ from pydantic import BaseModel
 from tidings.api.parts import Parts
 from tidings.domain import limits as rules
 from tidings.domain.channels import Channel
-from tidings.domain.chat import service_of
 from tidings.domain.limits import Limit, Scope, holds_for, key_of
 from tidings.domain.provider import Account
-from tidings.domain.routing import Facts, route
+from tidings.domain.routing import Facts, route, service_at
 from tidings.intake.drafting import Draft
 from tidings.providers.texting import country_of
 from tidings.store import limits
@@ -90,7 +89,7 @@ class Forecast:
             Facts(
                 draft.row.category,
                 country=country_of(one.address or "") if one.channel is Channel.SMS else None,
-                service=service_of(one.address or "") if one.channel is Channel.CHAT else None,
+                service=service_at(one.channel, one.address or ""),
             ),
             pinned=None,
             avoid=(),

@@ -14,8 +14,9 @@ from tidings.providers.callbacks import CallbackPorts
 from tidings.providers.http_client import HttpClient
 from tidings.store.database import Connection, Pool
 from tidings.store.keyring import KeyRing
+from tidings.store.landings import Moved
 from tidings.store.links import Link
-from tidings.store.receipts import Known, Moved
+from tidings.store.receipts import Known
 from tidings.tracking.acting import Actions, Unsubscribe
 from tidings.tracking.reading import Reader
 from tidings.tracking.receiving import Receiver, Source

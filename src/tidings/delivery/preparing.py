@@ -108,6 +108,7 @@ def prepare(
         attempt=attempt,
         user_id=work.user_id,
         metadata=work.payload["metadata"],
+        expires_at=work.expires_at,
     )
 
 

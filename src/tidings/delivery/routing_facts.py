@@ -3,8 +3,7 @@
 import phonenumbers
 
 from tidings.domain.channels import Channel
-from tidings.domain.chat import service_of
-from tidings.domain.routing import Facts
+from tidings.domain.routing import Facts, service_at
 from tidings.store.deliveries import Work
 
 
@@ -15,7 +14,7 @@ def facts_of(work: Work) -> Facts:
         category=work.category,
         country=country_of(work),
         sender_domain=sender_domain,
-        service=service_of(work.address) if work.channel is Channel.CHAT else None,
+        service=service_at(work.channel, work.address),
     )
 
 

@@ -94,7 +94,8 @@ def described(content: Content) -> dict[str, Any]:
 class Message:
     """One delivery's message, ready to send.
 
-    delivery_id stays the same over all attempts: providers use it as idempotency key or message id.
+    delivery_id stays the same over all attempts: providers use it as idempotency key or message id. expires_at: after
+    which it is of no use.
     """
 
     delivery_id: UUID
@@ -107,3 +108,4 @@ class Message:
     attempt: int = 1
     user_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
+    expires_at: datetime | None = None

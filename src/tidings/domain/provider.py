@@ -44,7 +44,8 @@ class Manifest:
     concurrency_field: the account field that says how many calls may be under way in one process; what
     waits for its turn does not spend its time-out.
     features: what it can send beside the bare message.
-    services: the chat services (domain/chat.py) whose addresses it takes; empty takes all.
+    services: the chat or push services (domain/chat.py, domain/push.py) whose addresses it takes; empty takes
+    all.
     shared_fate: what one call meets says something about the next. Not so where each recipient names a server of
     its own, or where messages are stored in our own database.
     """

@@ -3,7 +3,10 @@
 from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 
+from tidings.domain.channels import Channel
+from tidings.domain.chat import service_of
 from tidings.domain.provider import Account
+from tidings.domain.push import push_service_of
 from tidings.domain.reasons import Reason
 from tidings.domain.records import record
 
@@ -49,7 +52,7 @@ CURABLE = frozenset(
 class Facts:
     """What conditions speak of. country: of the recipient's phone, ISO 3166; sender_domain: of the address
     that the message is from, where its template names one; else it is from the account's own. service: to which a chat
-    address belongs."""
+    or push address belongs."""
 
     category: str
     country: str | None = None
@@ -64,6 +67,13 @@ class Routed:
     account: Account | None
     choice: Choice | None = None
     fits: bool = True
+
+
+def service_at(channel: Channel, address: str) -> str | None:
+    """The service to which an address belongs; None where the channel has but one kind of them."""
+    if channel is Channel.PUSH:
+        return push_service_of(address)
+    return service_of(address) if channel is Channel.CHAT else None
 
 
 def fits(account: Account, facts: Facts) -> bool:

@@ -12,6 +12,8 @@ from tidings.providers.apprise.manifest import MANIFEST as APPRISE
 from tidings.providers.callbacks import CALLBACKS, CallbackFactory, CallbackPorts
 from tidings.providers.discord.manifest import MANIFEST as DISCORD
 from tidings.providers.discord.send import DiscordApi
+from tidings.providers.fcm.manifest import MANIFEST as FCM
+from tidings.providers.fcm.send import FcmProvider
 from tidings.providers.http import Http
 from tidings.providers.inapp.manifest import MANIFEST as INAPP
 from tidings.providers.inapp.send import inapp_provider
@@ -107,6 +109,7 @@ def _of_extra(extra: str, function: str, account: Account) -> Callable[..., Any]
 CATALOGUE: Mapping[str, Listing] = {
     "apprise": (APPRISE, _apprise),
     "discord": (DISCORD, _vendor(DiscordApi)),
+    "fcm": (FCM, lambda account, ports: FcmProvider(account, ports.http, ports.clock)),
     "inapp": (INAPP, lambda account, ports: inapp_provider(account, ports.store_in_app)),
     "mailgun": (MAILGUN, _vendor(MailgunApi)),
     "outbox": (OUTBOX, lambda account, ports: outbox_provider(account, ports.store_outbox)),

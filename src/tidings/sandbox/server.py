@@ -73,15 +73,14 @@ def handle(vendor: Vendor, call: Call) -> Reply | Taken | Confirmed:
             continue
         found = route.pattern.fullmatch(call.path)
         if found is not None:
-            call = call.at(found.groupdict())
-            refused = None if route.open else vendor.check(call)
-            return refused or _handled(vendor, route, call)
+            return _handled(vendor, route, call.at(found.groupdict()))
     return vendor.unknown
 
 
 def _handled(vendor: Vendor, route: Route, call: Call) -> Reply | Taken | Confirmed:
     try:
-        return route.handler(call)
+        refused = None if route.open else vendor.check(call)
+        return refused or route.handler(call)
     except (AttributeError, KeyError, TypeError, ValueError):
         # A list where an object belongs, and the like: each vendor says no more than that it is wrong.
         return vendor.malformed

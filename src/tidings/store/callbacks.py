@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 import orjson
@@ -88,3 +89,14 @@ def _opened(sealed: bytes, callback_id: UUID, keyring: KeyRing) -> RawCallback |
     size = int.from_bytes(packed[:4], "big")
     method, url, headers, received_at = orjson.loads(packed[4 : 4 + size])
     return RawCallback(method, url, headers, packed[4 + size :], received_at)
+
+
+async def forget_before(connection: Connection, moment: datetime, *, most: int = 1_000) -> int:
+    """Delete what came before and could never be read; how many."""
+    done = await connection.execute(
+        """DELETE FROM callbacks WHERE id = ANY (ARRAY(
+             SELECT id FROM callbacks WHERE id < uuid_first_at($1) AND problem IS NOT NULL ORDER BY id LIMIT $2))""",
+        moment,
+        most,
+    )
+    return int(done.removeprefix("DELETE "))

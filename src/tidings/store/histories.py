@@ -139,6 +139,10 @@ async def anonymise(
             f"UPDATE {table} SET detail = NULL WHERE delivery_id = ANY ($1::uuid[]) AND detail IS NOT NULL",
             delivery_ids,
         )
+    await connection.execute(
+        "UPDATE receipts SET sealed = NULL WHERE delivery_id = ANY ($1::uuid[]) AND sealed IS NOT NULL",
+        delivery_ids,
+    )
     for table in ("inbox", "outbox"):
         await connection.execute(f"DELETE FROM {table} WHERE id = ANY ($1::uuid[])", delivery_ids)
     await connection.execute(

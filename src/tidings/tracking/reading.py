@@ -12,11 +12,12 @@ import structlog
 from tidings.domain.callbacks import Callbacks, UnreadableCallback
 from tidings.domain.receipts import Receipt, ReceiptType
 from tidings.metrics import Metrics
-from tidings.store import callbacks, receipts
+from tidings.store import callbacks, landings, receipts
 from tidings.store.callbacks import StoredCallback
 from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
 from tidings.store.keyring import KeyRing
-from tidings.store.receipts import Moved, Stored
+from tidings.store.landings import Moved
+from tidings.store.receipts import Stored
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -93,7 +94,7 @@ class Reader:
                 return False
             found, problems = self._read(taken)
             stored = await receipts.store(connection, found, self._keyring)
-            moved = await receipts.apply(connection, [one.delivery_id for one in stored.known])
+            moved = await landings.apply(connection, [one.delivery_id for one in stored.known])
             await self._follow(connection, moved)
             await self._act(connection, stored)
             read = [one.id for one in taken if one.id not in problems]
@@ -108,13 +109,13 @@ class Reader:
     async def _look_again(self) -> bool:
         """At those that waited for the end of a call; whether any still does."""
         async with borrow(self._pool) as connection:
-            if not await receipts.any_early(connection):
+            if not await landings.any_early(connection):
                 return False
             async with connection.transaction():
-                ready = await receipts.early(connection, _EARLY_AT_ONCE)
-                moved = await receipts.apply(connection, ready) if ready else []
+                ready = await landings.early(connection, _EARLY_AT_ONCE)
+                moved = await landings.apply(connection, ready) if ready else []
                 await self._follow(connection, moved)
-            waiting = await receipts.any_early(connection)
+            waiting = await landings.any_early(connection)
         if moved:
             self._moved()
         return waiting

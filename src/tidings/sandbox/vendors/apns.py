@@ -15,7 +15,7 @@ import orjson
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tidings.domain.channels import Channel
-from tidings.sandbox.calls import Call, Reply, Taken, json_reply, route
+from tidings.sandbox.calls import Call, Reply, Taken, json_reply, route, text_reply
 from tidings.sandbox.credentials import private_key
 from tidings.sandbox.magic import Fate, fate_of_token
 from tidings.sandbox.messages import Content, Sent
@@ -126,6 +126,10 @@ def _content(payload: Mapping[str, Any], shown: Mapping[str, str]) -> Content:
     return Content(subject=alert.get("title") or "", text=alert.get("body") or "", shown=shown)
 
 
+def _give_key(_: Call) -> Reply:
+    return text_reply(200, signing_key())
+
+
 APNS = Vendor(
     name=NAME,
     title="Apple Push Notification service",
@@ -133,7 +137,10 @@ APNS = Vendor(
     docs_url="https://developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns",
     account=None,
     check=_check,
-    routes=(route("POST", "/3/device/(?P<token>[^/]+)", _push),),
+    routes=(
+        route("POST", "/3/device/(?P<token>[^/]+)", _push),
+        route("GET", rf"/AuthKey_{KEY_ID}\.p8", _give_key, open=True),
+    ),
     throttled=_error(429, "TooManyRequests"),
     failed=_error(503, "ServiceUnavailable"),
     malformed=_error(400, "PayloadEmpty"),

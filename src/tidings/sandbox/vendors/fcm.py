@@ -19,7 +19,7 @@ from tidings.sandbox.credentials import credential, digits
 from tidings.sandbox.magic import Fate, fate_of_token
 from tidings.sandbox.messages import Content, Sent
 from tidings.sandbox.primes import rsa_key, rsa_pem
-from tidings.sandbox.vendor import Place, Vendor
+from tidings.sandbox.vendor import Vendor
 
 NAME = "fcm"
 PROJECT = "tidings-sandbox"
@@ -148,7 +148,7 @@ def _content(message: Mapping[str, Any]) -> Content:
     return Content(subject=shown.get("title") or "", text=shown.get("body") or "")
 
 
-def service_account(place: Place) -> Mapping[str, str]:
+def service_account(token_uri: str) -> Mapping[str, str]:
     """What Google gives as a file."""
     return {
         "type": "service_account",
@@ -157,8 +157,12 @@ def service_account(place: Place) -> Mapping[str, str]:
         "private_key": rsa_pem(NAME),
         "client_email": EMAIL,
         "client_id": "100000000000000000001",
-        "token_uri": f"{place.at(NAME)}/token",
+        "token_uri": token_uri,
     }
+
+
+def _give_account(call: Call) -> Reply:
+    return json_reply(200, service_account(f"http://{call.header('host')}/{NAME}/token"))
 
 
 FCM = Vendor(
@@ -170,6 +174,7 @@ FCM = Vendor(
     check=_check,
     routes=(
         route("POST", "/token", _grant, open=True),
+        route("GET", r"/service-account\.json", _give_account, open=True),
         route("POST", r"/v1/projects/(?P<project>[^/]+)/messages:send", _send),
     ),
     throttled=_error(

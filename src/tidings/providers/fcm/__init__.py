@@ -1,0 +1,1 @@
+"""Push messages through Firebase Cloud Messaging."""
