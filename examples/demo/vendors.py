@@ -13,6 +13,7 @@ from tidings.sandbox.settings_text import settings_text
 from tidings.sandbox.vendors.catalogue import VENDORS
 
 _KNOWN = {vendor.name: vendor for vendor in VENDORS}
+_TOKEN = "fGh7-token-of-a-phone"  # noqa: S105 - of a device
 _JOHN = "john.doe@example.com"
 _CONTENT: Mapping[Channel, Mapping[str, Any]] = {
     Channel.EMAIL: {
@@ -134,6 +135,8 @@ def _usual(name: str, account: Mapping[str, str]) -> Travel:
         return Travel(name, vendor.title, vendor.channel, _JOHN, expected, {"email": _JOHN})
     if vendor.channel is Channel.SMS:
         recipient = {"phone": "+12025550100"}
+    elif vendor.channel is Channel.PUSH:
+        return Travel(name, vendor.title, vendor.channel, "", expected, {"push_tokens": [_TOKEN]})
     elif vendor.channel is Channel.WEBHOOK:
         expected, recipient = _ANSWERED, {"webhook_url": account["url"]}
     else:

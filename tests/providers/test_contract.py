@@ -16,12 +16,12 @@ import pytest
 from tests.providers.apprise_stand import AppriseHarness
 from tests.providers.http_server import Connection, HttpStandIn, Script, refusing_port
 from tests.providers.smtp_server import HOST, Answer, Odd, ScriptedServer
-from tests.providers.vendor_answers import VENDORS
+from tests.providers.vendor_answers import VENDORS, WEBPUSH
 from tests.providers.vendors import VendorHarness
 from tidings.domain.channels import Channel
 from tidings.domain.messages import Content, EmailContent, InAppContent, Message, WebhookContent
 from tidings.domain.provider import Account, FieldValue, Manifest, Provider
-from tidings.providers.catalogue import CATALOGUE, MANIFESTS
+from tidings.providers.catalogue import CATALOGUE
 from tidings.providers.guard import Guard, read_allowed
 from tidings.providers.guarded import GuardedHttp
 from tidings.providers.inapp.manifest import MANIFEST as INAPP
@@ -352,6 +352,21 @@ class TestVendors(SendingContract):
         return VendorHarness(request.param)
 
 
+class TestWebPush(SendingContract):
+    @pytest.fixture
+    def harness(self) -> Harness:
+        return VendorHarness(WEBPUSH)
+
+    def test_check_says_that_the_provider_cannot_be_reached(self, harness: Harness) -> None:
+        """There is no provider: each subscription names a push service of its own."""
+
+        async def check() -> str:
+            async with harness.stand(Case.UNREACHABLE) as stand:
+                return await stand.provider.check()
+
+        assert asyncio.run(check()).startswith("No service to try")
+
+
 # --- what Apprise knows -------------------------------------------------------------------------
 
 
@@ -362,5 +377,5 @@ class TestApprise(SendingContract):
 
 
 def test_every_provider_passes_the_contract() -> None:
-    known = {MANIFESTS["apprise"].name, WEBHOOK.name, INAPP.name, OUTBOX.name, SMTP_MANIFEST.name}
+    known = {"apprise", WEBHOOK.name, INAPP.name, OUTBOX.name, SMTP_MANIFEST.name, WEBPUSH.name}
     assert known | {vendor.name for vendor in VENDORS} == set(CATALOGUE)

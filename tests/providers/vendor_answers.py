@@ -1,10 +1,20 @@
 """How each vendor answers, by its own documentation, for the contract of sending."""
 
 import json
+from base64 import urlsafe_b64encode
 from typing import Any
 
+import http_ece
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
 from tests.providers.http_server import Received
-from tests.providers.vendors import SECRET, Reply, Vendor, delivery, ids
+from tests.providers.vendors import SECRET, SIGN_IN, Reply, Vendor, delivery, ids
 
 SHOP = "Shop <shop@example.com>"
 SID = "AC" + "0" * 32
@@ -355,6 +365,100 @@ TELEGRAM = Vendor(
     address="telegram:-1001234567890",
 )
 
+# https://firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode
+
+FCM_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+FCM_PEM = FCM_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+FCM_ACCOUNT = {
+    "type": "service_account",
+    "project_id": "shop-1234",
+    "private_key_id": "key-1",
+    "private_key": FCM_PEM,
+    "client_email": "tidings@shop-1234.iam.gserviceaccount.com",
+    "token_uri": "https://oauth2.googleapis.com/token",
+}
+FCM_TOKEN = "fGh7:APA91bE-registration_token"
+
+
+def fcm_refusal(status: int, word: str, message: str, code: str = "") -> Reply:
+    error: dict[str, Any] = {"code": status, "message": message, "status": word}
+    if code:
+        kind = "type.googleapis.com/google.firebase.fcm.v1.FcmError"
+        error["details"] = [{"@type": kind, "errorCode": code}]
+    return Reply(status, {"error": error})
+
+
+def fcm_access(token: str = SECRET, lasts: int = 3600) -> Reply:
+    return Reply(200, {"access_token": token, "expires_in": lasts, "token_type": "Bearer"})
+
+
+FCM_TAKEN = Reply(200, {"name": "projects/shop-1234/messages/0:1767268800%1"})
+FCM_BAD = fcm_refusal(400, "INVALID_ARGUMENT", "Invalid value at 'message'", "INVALID_ARGUMENT")
+FCM = Vendor(
+    name="fcm",
+    values={
+        "service_account": json.dumps(FCM_ACCOUNT),
+        "token_endpoint": "{url}" + SIGN_IN,
+    },
+    taken=always(FCM_TAKEN),
+    refuses_one=lambda received: FCM_BAD if about_one(received) else FCM_TAKEN,
+    lasting=always(FCM_BAD),
+    throttled=fcm_refusal(429, "RESOURCE_EXHAUSTED", "Quota exceeded.", "QUOTA_EXCEEDED"),
+    refused_credentials=fcm_refusal(401, "UNAUTHENTICATED", "Invalid credentials."),
+    probed=Reply(200, {"name": "projects/shop-1234/messages/fake_message_id"}),
+    secrets=(SECRET, FCM_PEM.splitlines()[3], FCM_TOKEN),
+    address=FCM_TOKEN,
+    signs_in=lambda received: fcm_access() if received.target == SIGN_IN else None,
+)
+
+# https://www.rfc-editor.org/rfc/rfc8030#section-5
+
+
+def base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+VAPID_KEY = ec.derive_private_key(7**80, ec.SECP256R1())
+BROWSER_KEY = ec.derive_private_key(7**81, ec.SECP256R1())
+BROWSER_POINT = BROWSER_KEY.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+BROWSER_AUTH = b"sixteen bytes of"
+VAPID_TEXT = base64url((7**80).to_bytes(32, "big"))
+
+
+def subscription(endpoint: str, auth: bytes = BROWSER_AUTH) -> str:
+    """As the devices' API keeps it."""
+    keys = {"auth": base64url(auth), "p256dh": base64url(BROWSER_POINT)}
+    return json.dumps({"endpoint": endpoint, "keys": keys})
+
+
+def seen_by_browser(received: Received) -> dict[str, Any]:
+    text = http_ece.decrypt(received.body, private_key=BROWSER_KEY, auth_secret=BROWSER_AUTH)
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def about_push(received: Received) -> list[str]:
+    return [seen_by_browser(received)["delivery_id"]]
+
+
+WEBPUSH_TAKEN = Reply(
+    201, "", {"Location": "https://push.example.net/message/qDIYHNcfAIPP_5ITvURr"}
+)
+WEBPUSH_BAD = Reply(400, {"code": 400, "errno": 110, "message": "Invalid crypto headers"})
+WEBPUSH = Vendor(
+    name="webpush",
+    values={"private_key": VAPID_TEXT, "subject": "mailto:shop@example.com"},
+    taken=always(WEBPUSH_TAKEN),
+    refuses_one=lambda r: WEBPUSH_BAD if str(delivery(1)) in about_push(r) else WEBPUSH_TAKEN,
+    lasting=always(WEBPUSH_BAD),
+    throttled=Reply(429, {"code": 429, "errno": 201, "message": "Too many messages"}),
+    refused_credentials=Reply(403, {"code": 403, "errno": 109, "message": "Invalid VAPID token"}),
+    unreadable=None,
+    secrets=(VAPID_TEXT, base64url(BROWSER_AUTH), base64url(BROWSER_POINT), "subscription-7"),
+    address=subscription("{url}/push/subscription-7"),
+    about=about_push,
+)
+
 VENDORS = (
     SENDGRID,
     MAILGUN,
@@ -368,4 +472,5 @@ VENDORS = (
     DISCORD,
     TEAMS,
     TELEGRAM,
+    FCM,
 )

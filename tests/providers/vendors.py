@@ -12,7 +12,7 @@ from uuid import UUID
 
 from tests.providers.http_server import Connection, HttpStandIn, Received, Script, refusing_port
 from tidings.domain.channels import Channel
-from tidings.domain.messages import ChatContent, EmailContent, Message, SmsContent
+from tidings.domain.messages import ChatContent, EmailContent, Message, PushContent, SmsContent
 from tidings.domain.outcomes import Outcome
 from tidings.domain.provider import Account, FieldValue, Manifest, Provider
 from tidings.providers.catalogue import MANIFESTS, Ports, provider_of
@@ -21,6 +21,7 @@ from tidings.testing.sending import RETRY_AFTER, Case, Stand
 
 MARK = "mark-inside-the-content"
 SECRET = "secret-of-the-account"
+SIGN_IN = "/token"
 SHORT = 0.3  # seconds: the time-out of an account whose provider is slow
 NOTIFICATION = UUID(int=1000)
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -76,6 +77,18 @@ def chat(address: str, number: int = 0, body: str = "") -> Message:
         content=ChatContent(body or f"Call 1415555{number:04d}. {MARK}"),
         accepted_at=NOW,
     )
+
+
+def push(address: str, number: int = 0, title: str = "Hello", **changes: Any) -> Message:
+    values: dict[str, Any] = {
+        "delivery_id": delivery(number),
+        "notification_id": NOTIFICATION,
+        "channel": Channel.PUSH,
+        "address": address,
+        "content": PushContent(title, f"There {MARK}", "https://example.com/orders/7"),
+        "accepted_at": NOW,
+    }
+    return Message(**values | changes)
 
 
 def account(
@@ -139,11 +152,24 @@ async def answer(connection: Connection, reply: Reply) -> None:
 # --- the contract for sending ------------------------------------------------------------------
 
 
+_IDS = re.compile(r"00000000-0000-0000-0000-00000000[0-9a-f]{4}")
+_NUMBERS = re.compile(r"1415555(\d{4})")
+
+
+def ids(received: Received) -> list[str]:
+    """The deliveries that a request is about: by their ids, else by their numbers."""
+    text = received.body.decode("utf-8", "replace")
+    found = dict.fromkeys(one for one in _IDS.findall(text) if one != str(NOTIFICATION))
+    return [*found] or [str(delivery(int(number))) for number in _NUMBERS.findall(text)[:1]]
+
+
 @dataclass(frozen=True)
 class Vendor:
     """How one vendor answers. taken: to a request that it takes. refused: of message number 1, as part of
     `taken`'s call or as all of it; lasting: the same for any message. unreadable: a 2xx that is none of its
-    own; None where the body is not read. probed: to what check() asks. address: of a chat."""
+    own; None where the body is not read. probed: to what check() asks. address: of a chat or a device. signs_in: to a request
+    that comes before the messages; None for any other. about: the deliveries in a request. In values and address, {url} is
+    the stand-in."""
 
     name: str
     values: Mapping[str, FieldValue]
@@ -158,17 +184,14 @@ class Vendor:
     keys: Callable[[Received], str | None] = lambda _: None
     secrets: tuple[str, ...] = (SECRET,)
     address: str = ""
+    signs_in: Callable[[Received], Reply | None] = lambda _: None
+    about: Callable[[Received], list[str]] = ids
 
-
-_IDS = re.compile(r"00000000-0000-0000-0000-00000000[0-9a-f]{4}")
-_NUMBERS = re.compile(r"1415555(\d{4})")
-
-
-def ids(received: Received) -> list[str]:
-    """The deliveries that a request is about: by their ids, else by their numbers."""
-    text = received.body.decode("utf-8", "replace")
-    found = dict.fromkeys(one for one in _IDS.findall(text) if one != str(NOTIFICATION))
-    return [*found] or [str(delivery(int(number))) for number in _NUMBERS.findall(text)[:1]]
+    def values_at(self, url: str) -> Mapping[str, FieldValue]:
+        return {
+            name: value.replace("{url}", url) if isinstance(value, str) else value
+            for name, value in self.values.items()
+        }
 
 
 class VendorHarness:
@@ -176,6 +199,7 @@ class VendorHarness:
 
     def __init__(self, vendor: Vendor) -> None:
         self._vendor = vendor
+        self._url = ""
         self.manifest = MANIFESTS[vendor.name]
         self.secrets: Sequence[str] = (*vendor.secrets, MARK)
         self.not_applicable: Mapping[Case, str] = (
@@ -187,6 +211,8 @@ class VendorHarness:
     def message(self, number: int) -> Message:
         if Channel.CHAT in self.manifest.channels:
             return chat(self._vendor.address, number)
+        if Channel.PUSH in self.manifest.channels:
+            return push(self._vendor.address.replace("{url}", self._url), number)
         return email(number) if Channel.EMAIL in self.manifest.channels else sms(number)
 
     @asynccontextmanager
@@ -198,13 +224,14 @@ class VendorHarness:
             else:
                 await stack.enter_async_context(server)
                 url = server.url("")
+            self._url = url
             timeout = SHORT if case is Case.SLOW else 10.0
             provider = await stack.enter_async_context(
-                opened(self._vendor.name, url, timeout, **self._vendor.values)
+                opened(self._vendor.name, url, timeout, **self._vendor.values_at(url))
             )
             yield Stand(
                 provider,
-                taken=lambda: [one for received in server.received for one in ids(received)],
+                taken=lambda: [one for r in server.received for one in self._vendor.about(r)],
                 answered=lambda: server.written,
                 keys=lambda: [key for r in server.received if (key := self._vendor.keys(r))],
             )
@@ -217,7 +244,7 @@ class VendorHarness:
             {"Retry-After": str(int(RETRY_AFTER)), **vendor.throttled.headers},
         )
         replies: Mapping[Case, Callable[[Received], Reply]] = {
-            Case.TAKES: lambda received: vendor.taken(received) if ids(received) else vendor.probed,
+            Case.TAKES: lambda r: vendor.taken(r) if vendor.about(r) else vendor.probed,
             Case.REFUSES_FOR_NOW: lambda _: vendor.unavailable,
             Case.REFUSES_FOR_GOOD: vendor.lasting,
             Case.REFUSES_ONE: vendor.refuses_one,
@@ -226,8 +253,8 @@ class VendorHarness:
             Case.UNREADABLE_ANSWER: lambda _: vendor.unreadable or Reply(),
         }
         if case in replies:
-            return answering(replies[case])
-        return MISBEHAVING[case]
+            return answering(lambda r: vendor.signs_in(r) or replies[case](r))
+        return after_signing_in(vendor, MISBEHAVING[case])
 
 
 def answering(reply: Callable[[Received], Reply]) -> Script:
@@ -236,6 +263,22 @@ def answering(reply: Callable[[Received], Reply]) -> Script:
             await answer(connection, reply(await connection.read()))
 
     return script
+
+
+def after_signing_in(vendor: Vendor, script: Script) -> Script:
+    """The script; from the second request on, where one signs in by the first."""
+    signed_in = vendor.signs_in(Received("POST", SIGN_IN, {}, b"")) is None
+
+    async def run(connection: Connection) -> None:
+        nonlocal signed_in
+        if not signed_in:
+            signed_in = True
+            reply = vendor.signs_in(await connection.read())
+            assert reply is not None
+            await answer(connection, reply)
+        await script(connection)
+
+    return run
 
 
 async def read_and_hang(connection: Connection) -> None:

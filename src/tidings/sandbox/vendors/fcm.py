@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import jwt
+import orjson
 
 from tidings.domain.channels import Channel
 from tidings.sandbox.calls import Call, Reply, Taken, json_reply, route
@@ -19,7 +20,7 @@ from tidings.sandbox.credentials import credential, digits
 from tidings.sandbox.magic import Fate, fate_of_token
 from tidings.sandbox.messages import Content, Sent
 from tidings.sandbox.primes import rsa_key, rsa_pem
-from tidings.sandbox.vendor import Vendor
+from tidings.sandbox.vendor import Place, Vendor
 
 NAME = "fcm"
 PROJECT = "tidings-sandbox"
@@ -165,12 +166,17 @@ def _give_account(call: Call) -> Reply:
     return json_reply(200, service_account(f"http://{call.header('host')}/{NAME}/token"))
 
 
+def _account(place: Place) -> Mapping[str, Any]:
+    key = orjson.dumps(service_account(f"{place.at(NAME)}/token")).decode()
+    return {"service_account": key, "endpoint": place.at(NAME)}
+
+
 FCM = Vendor(
     name=NAME,
     title="Firebase Cloud Messaging",
     channel=Channel.PUSH,
     docs_url="https://firebase.google.com/docs/reference/fcm/rest/v1/projects.messages/send",
-    account=None,
+    account=_account,
     check=_check,
     routes=(
         route("POST", "/token", _grant, open=True),

@@ -1,0 +1,1 @@
+"""Push messages to browsers, through whichever service a browser's maker runs."""

@@ -1,0 +1,59 @@
+"""A browser's subscription: where to post, and for whom to encrypt."""
+
+import re
+from base64 import urlsafe_b64decode
+from dataclasses import dataclass, field
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from pyreqwest.http import Url
+
+from tidings.providers.http import parse_url
+from tidings.providers.vendor import is_loopback
+
+_BASE64 = re.compile(r"[A-Za-z0-9_-]+={0,2}")
+_AUTH_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """endpoint: a URL. origin: of it, as RFC 6454 writes it. key, auth: of the browser (RFC 8291, 2)."""
+
+    endpoint: str = field(repr=False)
+    origin: str = field(repr=False)
+    key: EllipticCurvePublicKey = field(repr=False)
+    auth: bytes = field(repr=False)
+
+
+def read_subscription(address: str) -> Subscription | None:
+    """None for what is no subscription."""
+    try:
+        said = orjson.loads(address)
+        endpoint, keys = said["endpoint"], said["keys"]
+        point, auth = from_base64(keys["p256dh"]), from_base64(keys["auth"])
+        key = EllipticCurvePublicKey.from_encoded_point(SECP256R1(), point)
+    except (ValueError, TypeError, KeyError):
+        return None
+    origin = _origin(endpoint) if isinstance(endpoint, str) else None
+    if origin is None or len(auth) != _AUTH_BYTES:
+        return None
+    return Subscription(endpoint, origin, key, auth)
+
+
+def from_base64(text: str) -> bytes:
+    """base64url, with or without its padding. Raises ValueError, TypeError for what is no text."""
+    if not _BASE64.fullmatch(text):
+        raise ValueError("not base64url")
+    text = text.rstrip("=")
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _origin(endpoint: str) -> str | None:
+    """https; http only for this machine, where a stand-in may be."""
+    url = parse_url(endpoint)
+    if not isinstance(url, Url) or url.username or url.password:
+        return None
+    host = url.host_str or ""
+    if url.scheme != "https" and not is_loopback(host):
+        return None
+    return f"{url.scheme}://{host}" + (f":{url.port}" if url.port is not None else "")
