@@ -80,7 +80,8 @@ class Decider:
             addresses_of(one.request.recipient, person, self._reach)
             for one, person in zip(batch, persons, strict=True)
         ]
-        blocks = await self._blocks(connection, reached)
+        categories = {known.category(submission).id for submission in batch}
+        blocks = await self._blocks(connection, reached, categories)
         now, times = self._now(), SendTimes(self._zone)
         return [
             draft(
@@ -108,7 +109,9 @@ class Decider:
         found = await people.fetch_many(connection, wanted, self._keyring)
         return [found.get(user_id or "", NOBODY) for user_id in user_ids]
 
-    async def _blocks(self, connection: Connection, reached: Sequence[Addresses]) -> Blocks:
+    async def _blocks(
+        self, connection: Connection, reached: Sequence[Addresses], categories: Collection[str]
+    ) -> Blocks:
         # By address, not by hash: spellings that differ in case have one hash and are all suppressed.
         hashes = {
             (channel, address): (channel, self._keyring.address_hash(channel, address))
@@ -118,7 +121,7 @@ class Decider:
         }
         if not hashes:
             return {}
-        found = await suppressions.blocks_among(connection, set(hashes.values()))
+        found = await suppressions.blocks_among(connection, set(hashes.values()), categories)
         if not found:
             return {}
         return {pair: found[digest] for pair, digest in hashes.items() if digest in found}

@@ -50,15 +50,17 @@ class Suppression:
 
 
 async def blocks_among(
-    connection: Reader, pairs: Collection[tuple[Channel, bytes]]
+    connection: Reader, pairs: Collection[tuple[Channel, bytes]], categories: Collection[str]
 ) -> dict[tuple[Channel, bytes], list[Block]]:
-    """What is kept away from these (channel, address hash)."""
+    """What of these categories is kept away from these (channel, address hash)."""
     rows = await connection.fetch(
         f"""SELECT s.channel, s.address_hash, s.reason, s.category
             FROM unnest($1::text[], $2::bytea[]) AS w (channel, address_hash)
-            JOIN suppressions s USING (channel, address_hash) WHERE {_IN_FORCE}""",
+            JOIN suppressions s USING (channel, address_hash)
+            WHERE {_IN_FORCE} AND s.category = ANY ($3::text[])""",
         [channel for channel, _ in pairs],
         [digest for _, digest in pairs],
+        ["", *categories],
     )
     found: dict[tuple[Channel, bytes], list[Block]] = {}
     for row in rows:
