@@ -16,6 +16,7 @@ from tidings.domain.schedules import (
     WrongScheduleError,
     due,
 )
+from tidings.domain.zones import stretches
 
 BERLIN = ZoneInfo("Europe/Berlin")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -166,3 +167,10 @@ def test_downtime(catch_up: CatchUp, pauses: list[int]) -> None:
         next_run = result.next
     assert made == sorted(set(made))
     assert all(run <= now for run in made)
+
+
+@pytest.mark.parametrize("microsecond", [0, 1, 724_723, 999_999])
+def test_a_change_of_clocks_is_found_to_the_second(microsecond: int) -> None:
+    begin = datetime(2027, 3, 27, 21, 46, 7, microsecond, tzinfo=UTC)
+    found = list(stretches(BERLIN, begin, begin + timedelta(days=1)))
+    assert [one.first for one in found] == [begin, datetime(2027, 3, 28, 1, tzinfo=UTC)]

@@ -71,11 +71,11 @@ def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
 
 
 def _change(zone: ZoneInfo, low: datetime, high: datetime, offset: timedelta) -> datetime:
-    """The first moment, to the second, after `low` at which the offset is another one."""
+    """The first moment after `low` at which the offset is another one: a whole second, as all changes are."""
     while high - low > _SECOND:
         middle = low + timedelta(seconds=(high - low) // _SECOND // 2)
         if _offset(zone, middle) == offset:
             low = middle
         else:
             high = middle
-    return high
+    return high.replace(microsecond=0)
