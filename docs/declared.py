@@ -15,9 +15,11 @@ from tidings.domain.provider import Field, Manifest
 from tidings.domain.reasons import Reason
 from tidings.domain.receipts import ReceiptType
 from tidings.metrics import Metrics
+from tidings.providers.apns import verdicts as apns
 from tidings.providers.apprise import verdicts as apprise
 from tidings.providers.catalogue import MANIFESTS
 from tidings.providers.discord import verdicts as discord
+from tidings.providers.fcm import verdicts as fcm
 from tidings.providers.mailgun import callbacks as mailgun_calls
 from tidings.providers.mailgun import verdicts as mailgun
 from tidings.providers.postmark import callbacks as postmark_calls
@@ -37,6 +39,7 @@ from tidings.providers.twilio import callbacks as twilio_calls
 from tidings.providers.twilio import verdicts as twilio
 from tidings.providers.vonage import callbacks as vonage_calls
 from tidings.providers.vonage import verdicts as vonage
+from tidings.providers.webpush import verdicts as webpush
 from tidings.settings import Settings
 
 
@@ -234,8 +237,10 @@ def _told(name: str) -> set[Any]:
 
 
 _REFUSALS: Mapping[str, Table] = {
+    "apns": apns.TABLE,
     "apprise": apprise.TABLE,
     "discord": discord.TABLE,
+    "fcm": fcm.TABLE,
     "mailgun": mailgun.TABLE,
     "postmark": postmark.TABLE,
     "resend": resend.TABLE,
@@ -247,6 +252,7 @@ _REFUSALS: Mapping[str, Table] = {
     "telegram": telegram.TABLE,
     "twilio": twilio.TABLE,
     "vonage": vonage.TABLE,
+    "webpush": webpush.TABLE,
 }
 
 
@@ -287,7 +293,7 @@ def _field(field: Field) -> Row:
     if field.choices:
         allowed = ", ".join(f"`{choice}`" for choice in field.choices)
     if field.minimum is not None and field.maximum is not None:
-        allowed += f", {field.minimum:g} to {field.maximum:g}"
+        allowed += f", {field.minimum:.10g} to {field.maximum:.10g}"
     allowed += f", {field.unit}" if field.unit else ""
     allowed += ", kept secret" if field.secret else ""
     default = "**required**" if field.required else ""

@@ -1,5 +1,6 @@
 """The second act: every vendor, played by the sandbox, and what each gets."""
 
+import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from tidings.domain.channels import Channel
 from tidings.sandbox.messages import Sent
 from tidings.sandbox.running import Options, Running
 from tidings.sandbox.settings_text import settings_text
+from tidings.sandbox.vendors import apns, webpush
 from tidings.sandbox.vendors.catalogue import VENDORS
 
 _KNOWN = {vendor.name: vendor for vendor in VENDORS}
@@ -78,7 +80,7 @@ def settings(sandbox: Running) -> str:
 def travels(sandbox: Running) -> Sequence[Travel]:
     """Through each vendor; and to recipients for whom it goes otherwise."""
     accounts = tomllib.loads(settings(sandbox))["accounts"]
-    usual = [_usual(name, account) for name, account in accounts.items()]
+    usual = [_usual(sandbox, name, account) for name, account in accounts.items()]
     return [
         *usual,
         _special(sandbox, "sendgrid", "throttle", Expected("delivered", "confirmed", attempts=2)),
@@ -125,7 +127,7 @@ def _is_of(message: Sent, travel: Travel) -> bool:
     return message.vendor == travel.vendor and travel.address in ("", *message.recipients)
 
 
-def _usual(name: str, account: Mapping[str, str]) -> Travel:
+def _usual(sandbox: Running, name: str, account: Mapping[str, str]) -> Travel:
     """To a person; or to the webhook or chat that the account names, for each vendor has its own."""
     vendor = _KNOWN.get(name)
     if vendor is None:
@@ -136,12 +138,21 @@ def _usual(name: str, account: Mapping[str, str]) -> Travel:
     if vendor.channel is Channel.SMS:
         recipient = {"phone": "+12025550100"}
     elif vendor.channel is Channel.PUSH:
-        return Travel(name, vendor.title, vendor.channel, "", expected, {"push_tokens": [_TOKEN]})
+        tokens = [_token(sandbox, name)]
+        return Travel(name, vendor.title, vendor.channel, "", expected, {"push_tokens": tokens})
     elif vendor.channel is Channel.WEBHOOK:
         expected, recipient = _ANSWERED, {"webhook_url": account["url"]}
     else:
         recipient = {"chat_url": account.get("url") or account["chat"]}
     return Travel(name, vendor.title, vendor.channel, "", expected, recipient)
+
+
+def _token(sandbox: Running, name: str) -> str:
+    """A device's, as the service writes it."""
+    if name == webpush.NAME:
+        url = sandbox.place.at(name)
+        return json.dumps(webpush.subscription(url, "phone-7"))
+    return "5ecc" * 16 if name == apns.NAME else _TOKEN
 
 
 def _special(sandbox: Running, name: str, fate: str, expected: Expected) -> Travel:

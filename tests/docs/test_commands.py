@@ -26,6 +26,7 @@ _PLAIN = [
     DOCS / "how-to/send-chat.md",
     DOCS / "how-to/send-email-through-a-vendor.md",
     DOCS / "how-to/send-on-a-schedule.md",
+    DOCS / "how-to/send-push.md",
     DOCS / "how-to/send-sms.md",
     DOCS / "how-to/send-to-many.md",
     DOCS / "how-to/unsubscribe.md",

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self, cast
 
@@ -13,17 +14,24 @@ from tests.providers.http_server import Received
 
 
 class Http2StandIn:
-    """Answers each request with 200 as soon as `expected` of them have come, so that many are in flight at once.
+    """Answers each request as soon as `expected` of them have come, so that many are in flight at once.
 
-    received: all requests. connections: how many were opened.
+    says: status and body; 200 if not given. received: all requests. connections: how many were opened.
     """
 
-    def __init__(self, tls: ssl.SSLContext, *, expected: int = 1) -> None:
+    def __init__(
+        self,
+        tls: ssl.SSLContext,
+        *,
+        expected: int = 1,
+        says: Callable[[Received], tuple[int, bytes]] = lambda _: (200, b"ok"),
+    ) -> None:
         tls.set_alpn_protocols(["h2"])
+        self._says = says
         self._tls = tls
         self.expected = expected
         self._transports: set[asyncio.Transport] = set()
-        self.waiting: list[tuple[_Session, int]] = []
+        self.waiting: list[tuple[_Session, int, Received]] = []
         self.received: list[Received] = []
         self.connections = 0
         self.port = 0
@@ -52,10 +60,10 @@ class Http2StandIn:
 
     def asked(self, session: "_Session", stream: int, received: Received) -> None:
         self.received.append(received)
-        self.waiting.append((session, stream))
+        self.waiting.append((session, stream, received))
         if len(self.received) >= self.expected:
-            for waiting, number in self.waiting:
-                waiting.answer(number)
+            for waiting, number, asked in self.waiting:
+                waiting.answer(number, *self._says(asked))
             self.waiting.clear()
 
 
@@ -89,9 +97,10 @@ class _Session(asyncio.Protocol):
                 self._ended(event.stream_id)
         self._flush()
 
-    def answer(self, stream: int) -> None:
-        self._http.send_headers(stream, [(":status", "200"), ("content-length", "2")])
-        self._http.send_data(stream, b"ok", end_stream=True)
+    def answer(self, stream: int, status: int, body: bytes) -> None:
+        headers = [(":status", str(status)), ("content-length", str(len(body)))]
+        self._http.send_headers(stream, headers)
+        self._http.send_data(stream, body, end_stream=True)
         self._flush()
 
     def _ended(self, stream: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.providers.vendor_answers import APNS, FCM, WEBPUSH
 from tidings.domain.channels import Channel
 from tidings.domain.provider import Account, Field, FieldValue, Manifest
 from tidings.providers.accounts import build_accounts, describe
@@ -268,6 +269,9 @@ def test_every_account_of_the_catalogue_can_be_declared() -> None:
         "secret_access_key": "secret",
     }
     needed: dict[str, dict[str, object]] = {
+        "apns": dict(APNS.values),
+        "fcm": {"service_account": FCM.values["service_account"]},
+        "webpush": dict(WEBPUSH.values),
         "mailgun": {"api_key": "key", "domain": "example.com", "from": "a@example.com"},
         "postmark": {"server_token": "token", "from": "a@example.com"},
         "resend": {"api_key": "key", "from": "a@example.com"},

@@ -27,6 +27,7 @@ from tests.providers.vendors import (
     exchange,
     no_store,
     opened,
+    push,
     sms,
 )
 from tidings.domain.channels import Channel
@@ -45,7 +46,8 @@ def build(vendor: Vendor, endpoint: str) -> str:
     """Open and close an account; its endpoint."""
 
     async def run() -> str:
-        async with opened(vendor.name, endpoint, 10.0, **vendor.values) as provider:
+        values = vendor.values_at("https://x.example")
+        async with opened(vendor.name, endpoint, 10.0, **values) as provider:
             return provider.account.text("endpoint")
 
     return asyncio.run(run())
@@ -85,7 +87,11 @@ def test_the_sender_is_an_address(sender: str) -> None:
 @pytest.mark.parametrize("vendor", VENDORS, ids=lambda one: one.name)
 @pytest.mark.parametrize(
     ("reply", "said"),
-    [(Reply(401), "credentials are refused"), (Reply(404), "check the endpoint")],
+    [
+        (Reply(401), "credentials are refused|refused the account's credentials"),
+        # Where there is something to sign in to first, that is what is not there.
+        (Reply(404), "check the endpoint|signing in: HTTP 404"),
+    ],
 )
 def test_check_says_what_is_wrong(vendor: Vendor, reply: Reply, said: str) -> None:
     async def run() -> str:
@@ -95,7 +101,9 @@ def test_check_says_what_is_wrong(vendor: Vendor, reply: Reply, said: str) -> No
 
         async with (
             HttpStandIn(script) as server,
-            opened(vendor.name, server.url(""), 10.0, **vendor.values) as provider,
+            opened(
+                vendor.name, server.url(""), 10.0, **vendor.values_at(server.url(""))
+            ) as provider,
         ):
             return await provider.check()
 
@@ -151,6 +159,8 @@ def test_one_text_that_no_encoding_takes_does_not_spoil_the_batch(
 ) -> None:
     if Channel.CHAT in MANIFESTS[vendor.name].channels:
         bad, good = chat(vendor.address, 0, LONE), chat(vendor.address, 1)
+    elif Channel.PUSH in MANIFESTS[vendor.name].channels:
+        bad, good = push(vendor.address, 0, LONE), push(vendor.address, 1)
     elif Channel.SMS in MANIFESTS[vendor.name].channels:
         bad, good = sms(0, LONE), sms(1)
     elif place == "metadata":

@@ -281,9 +281,9 @@ def test_fields_that_cannot_be_used(values: dict[str, Any], name: str) -> None:
 def test_with_the_sandbox() -> None:
     names = ("phone-7", "bounce-7", "throttle-7")
 
-    async def run(subscriptions: list[str]) -> list[Outcome]:
+    async def run(subscriptions: list[str], values: dict[str, Any]) -> list[Outcome]:
         guarded = GuardedHttp(Guard(read_allowed(("127.0.0.1",))))
-        _, mine = account("webpush", "", 10.0, **WEBPUSH.values)
+        _, mine = account("webpush", "", 10.0, **values)
         provider = provider_of(mine, Ports(Vendors(), guarded, no_store, no_store))
         try:
             return [(await provider.send([push(one)]))[0] for one in subscriptions]
@@ -291,8 +291,10 @@ def test_with_the_sandbox() -> None:
             await guarded.close()
 
     with sandbox() as box:
+        mine = box.account("webpush")
+        del mine["provider"]
         given = [fetch(f"{box.url}/webpush/subscriptions/{name}").body.decode() for name in names]
-        taken, *refused = asyncio.run(run(given))
+        taken, *refused = asyncio.run(run(given, mine))
         message = box.message(vendor="webpush")
     assert taken == Accepted(message["message_id"], detail="HTTP 201")
     assert (message["subject"], message["text"]) == ("Hello", f"There {MARK}")

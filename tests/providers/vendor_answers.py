@@ -411,6 +411,39 @@ FCM = Vendor(
     signs_in=lambda received: fcm_access() if received.target == SIGN_IN else None,
 )
 
+# https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns
+
+APNS_KEY = ec.derive_private_key(7**79, ec.SECP256R1())
+APNS_PEM = APNS_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+APNS_DEVICE = "5ecc" * 16
+
+
+def apns_refusal(status: int, reason: str, **more: Any) -> Reply:
+    return Reply(status, json.dumps({"reason": reason, **more}, separators=(",", ":")))
+
+
+APNS_TAKEN = Reply(200, "")
+APNS_BAD = apns_refusal(400, "BadDeviceToken")
+APNS = Vendor(
+    name="apns",
+    values={
+        "signing_key": APNS_PEM,
+        "key_id": "ABC123DEFG",
+        "team_id": "DEF123GHIJ",
+        "topic": "com.example.shop",
+    },
+    taken=always(APNS_TAKEN),
+    refuses_one=lambda r: APNS_BAD if r.headers["apns-id"] == str(delivery(1)) else APNS_TAKEN,
+    lasting=always(APNS_BAD),
+    throttled=apns_refusal(429, "TooManyRequests"),
+    refused_credentials=apns_refusal(403, "InvalidProviderToken"),
+    unreadable=None,
+    probed=apns_refusal(400, "PayloadEmpty"),
+    secrets=(APNS_PEM.splitlines()[1], APNS_DEVICE),
+    address=APNS_DEVICE,
+    about=lambda received: [received.headers["apns-id"]] if "apns-id" in received.headers else [],
+)
+
 # https://www.rfc-editor.org/rfc/rfc8030#section-5
 
 
@@ -473,4 +506,5 @@ VENDORS = (
     TEAMS,
     TELEGRAM,
     FCM,
+    APNS,
 )

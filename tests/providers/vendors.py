@@ -138,7 +138,7 @@ def exchange(
 
         async with (
             HttpStandIn(script) as server,
-            opened(name, server.url(""), 10.0, **values) as vendor,
+            opened(name, server.url(""), 10.0, **at_url(values, server.url(""))) as vendor,
         ):
             return list(await vendor.send(messages)), server.received
 
@@ -147,6 +147,13 @@ def exchange(
 
 async def answer(connection: Connection, reply: Reply) -> None:
     await connection.answer(reply.status, reply.data, **reply.headers)
+
+
+def at_url(values: Mapping[str, FieldValue], url: str) -> Mapping[str, FieldValue]:
+    return {
+        name: value.replace("{url}", url) if isinstance(value, str) else value
+        for name, value in values.items()
+    }
 
 
 # --- the contract for sending ------------------------------------------------------------------
@@ -188,10 +195,7 @@ class Vendor:
     about: Callable[[Received], list[str]] = ids
 
     def values_at(self, url: str) -> Mapping[str, FieldValue]:
-        return {
-            name: value.replace("{url}", url) if isinstance(value, str) else value
-            for name, value in self.values.items()
-        }
+        return at_url(self.values, url)
 
 
 class VendorHarness:

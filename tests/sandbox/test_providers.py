@@ -97,7 +97,7 @@ def test_every_vendor_has_a_provider_and_settings_that_it_takes(shared: Box) -> 
     assert 'status_callback = "http://127.0.0.1:8000/callbacks/twilio/twilio"' in printed
 
 
-@pytest.mark.parametrize("name", [*EMAIL, *SMS, *CHAT, "webhook", "fcm"])
+@pytest.mark.parametrize("name", [*EMAIL, *SMS, *CHAT, "webhook", "fcm", "apns", "webpush"])
 def test_doctor_finds_it_well(shared: Box, name: str) -> None:
     async def checking() -> str:
         async with opened(accounts(shared)[name]) as provider:

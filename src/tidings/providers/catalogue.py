@@ -8,6 +8,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from tidings.domain.callbacks import Callbacks
 from tidings.domain.provider import Account, Manifest, Provider
+from tidings.providers.apns.manifest import MANIFEST as APNS
+from tidings.providers.apns.send import apns_provider
 from tidings.providers.apprise.manifest import MANIFEST as APPRISE
 from tidings.providers.callbacks import CALLBACKS, CallbackFactory, CallbackPorts
 from tidings.providers.discord.manifest import MANIFEST as DISCORD
@@ -109,6 +111,7 @@ def _of_extra(extra: str, function: str, account: Account) -> Callable[..., Any]
 
 
 CATALOGUE: Mapping[str, Listing] = {
+    "apns": (APNS, lambda account, ports: apns_provider(account, ports.http, ports.clock)),
     "apprise": (APPRISE, _apprise),
     "discord": (DISCORD, _vendor(DiscordApi)),
     "fcm": (FCM, lambda account, ports: FcmProvider(account, ports.http, ports.clock)),

@@ -129,7 +129,7 @@ def _rule(field: Field) -> str:
     if field.choices:
         rule += " of " + ", ".join(field.choices)
     if field.minimum is not None and field.maximum is not None:
-        rule += f" from {field.minimum:g} to {field.maximum:g}"
+        rule += f" from {field.minimum:.10g} to {field.maximum:.10g}"
     elif field.minimum is not None:
         rule += f" of at least {field.minimum:g}"
     elif field.maximum is not None:

@@ -19,7 +19,7 @@ from tidings.sandbox.calls import Call, Reply, Taken, json_reply, route, text_re
 from tidings.sandbox.credentials import private_key
 from tidings.sandbox.magic import Fate, fate_of_token
 from tidings.sandbox.messages import Content, Sent
-from tidings.sandbox.vendor import Vendor
+from tidings.sandbox.vendor import Place, Vendor
 
 NAME = "apns"
 TEAM_ID, KEY_ID, TOPIC = "TIDINGSBOX", "SANDBOXKEY", "com.example.sandbox"
@@ -130,12 +130,22 @@ def _give_key(_: Call) -> Reply:
     return text_reply(200, signing_key())
 
 
+def _account(place: Place) -> Mapping[str, str]:
+    return {
+        "signing_key": signing_key(),
+        "key_id": KEY_ID,
+        "team_id": TEAM_ID,
+        "topic": TOPIC,
+        "endpoint": place.at(NAME),
+    }
+
+
 APNS = Vendor(
     name=NAME,
     title="Apple Push Notification service",
     channel=Channel.PUSH,
     docs_url="https://developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns",
-    account=None,
+    account=_account,
     check=_check,
     routes=(
         route("POST", "/3/device/(?P<token>[^/]+)", _push),

@@ -7,6 +7,7 @@ RFC 8030 (the protocol), 8188 and 8291 (encryption), 8292 (VAPID). Whatever is a
 import hashlib
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from tidings.sandbox.calls import Call, Reply, Taken, json_reply, route, text_re
 from tidings.sandbox.credentials import private_key
 from tidings.sandbox.magic import Fate, fate_of_token
 from tidings.sandbox.messages import Content, Sent
-from tidings.sandbox.vendor import Vendor
+from tidings.sandbox.vendor import Place, Vendor
 
 NAME = "webpush"
 _SECRET = hashlib.sha256(b"webpush").digest()[:16]
@@ -53,10 +54,13 @@ def _point(key: ec.EllipticCurvePublicKey) -> bytes:
 
 
 def _subscribe(call: Call) -> Reply:
-    """What a browser gives to a page."""
-    endpoint = f"http://{call.header('host')}/{NAME}/push/{call.parts['name']}"
+    return json_reply(200, subscription(f"http://{call.header('host')}/{NAME}", call.parts["name"]))
+
+
+def subscription(url: str, name: str) -> Mapping[str, Any]:
+    """What a browser gives to a page. url: of this service."""
     keys = {"p256dh": _unpadded(_point(private_key(NAME).public_key())), "auth": _unpadded(_SECRET)}
-    return json_reply(200, {"endpoint": endpoint, "expirationTime": None, "keys": keys})
+    return {"endpoint": f"{url}/push/{name}", "expirationTime": None, "keys": keys}
 
 
 def _check(call: Call) -> Reply | None:
@@ -143,12 +147,21 @@ def _derived(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
     return HKDF(algorithm=SHA256(), length=length, salt=salt, info=info).derive(secret)
 
 
+def _account(_: Place) -> Mapping[str, str]:
+    """Who sends: any key will do."""
+    number = private_key(f"{NAME} sender").private_numbers().private_value
+    return {
+        "private_key": _unpadded(number.to_bytes(32, "big")),
+        "subject": "mailto:sandbox@example.com",
+    }
+
+
 WEBPUSH = Vendor(
     name=NAME,
     title="Web Push",
     channel=Channel.PUSH,
     docs_url="https://www.rfc-editor.org/rfc/rfc8030",
-    account=None,
+    account=_account,
     check=_check,
     routes=(
         route("GET", "/subscriptions/(?P<name>[^/]+)", _subscribe, open=True),

@@ -1,0 +1,1 @@
+"""Push messages to Apple's devices, without another service between."""
