@@ -27,6 +27,7 @@ from tidings.store.acceptance import NewDelivery
 from tidings.store.database import Connection, prepare
 from tidings.store.embedded import EmbeddedServer
 from tidings.store.keyring import KeyRing, Keys
+from tidings.store.notifications import NotificationRow
 from tidings.store.settlements import AttemptEnd, SettlementRow
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -102,23 +103,8 @@ async def both(dsn: str, *told: Story) -> list[tuple[str, str, int]]:
 
 async def lived(connection: Connection, story: Story) -> tuple[str, str, int]:
     """Status and reason in the end, and how many dead letters wait of it."""
-    row = notification(1)
-    delivery_id, lease = ids.delivery_id(row.id, 1), uuids.uuid7()
-    planned = NewDelivery(
-        notification_id=row.id,
-        id=delivery_id,
-        channel=Channel.EMAIL,
-        address="ada@example.com",
-        status=DeliveryStatus.PENDING,
-        reason=None,
-        queued=True,
-        lane=Lane(Priority.MEDIUM, 1),
-        due_at=None,
-    )
-    await acceptance.store(connection, [row], [planned], RING)
-    await connection.execute(
-        "UPDATE queue SET lease = $2, started_at = now() WHERE delivery_id = $1", delivery_id, lease
-    )
+    row, lease = notification(1), uuids.uuid7()
+    delivery_id = await accepted(connection, row, lease)
     for step in story.steps:
         if isinstance(step, str):
             mine = await settlements.settle(
@@ -141,6 +127,27 @@ async def lived(connection: Connection, story: Story) -> tuple[str, str, int]:
     )
     assert found is not None
     return found["status"], found["reason"], found["letters"]
+
+
+async def accepted(connection: Connection, row: NotificationRow, lease: UUID) -> UUID:
+    """The delivery of it, for which a call is under way."""
+    delivery_id = ids.delivery_id(row.id, 1)
+    planned = NewDelivery(
+        notification_id=row.id,
+        id=delivery_id,
+        channel=Channel.EMAIL,
+        address="ada@example.com",
+        status=DeliveryStatus.PENDING,
+        reason=None,
+        queued=True,
+        lane=Lane(Priority.MEDIUM, 1),
+        due_at=None,
+    )
+    await acceptance.store(connection, [row], [planned], RING)
+    await connection.execute(
+        "UPDATE queue SET lease = $2, started_at = now() WHERE delivery_id = $1", delivery_id, lease
+    )
+    return delivery_id
 
 
 async def reported(
@@ -167,3 +174,36 @@ def ended(
         attempts=1,
         attempt=AttemptEnd("mail", "only", NOW, NOW, "accepted", reason, None),
     )
+
+
+def test_what_waits_for_another_try_is_left_alone_until_it_was_taken(database: Database) -> None:
+    """A report that it is being tried changes nothing; that it arrived ends it, and it is not sent a second time."""
+
+    async def run() -> None:
+        connection = await asyncpg.connect(database.dsn)
+        try:
+            await prepare(connection)
+            row = notification(1)
+            delivery_id = await accepted(connection, row, uuids.uuid7())
+            await connection.execute(
+                "UPDATE queue SET started_at = NULL, lease = NULL WHERE delivery_id = $1",
+                delivery_id,
+            )
+            await reported(connection, delivery_id, 1, ReceiptType.DEFERRED, None)
+            assert delivery_id not in await landings.early(connection, 1_000)
+            assert await landings.any_early(connection)
+            assert not await landings.any_early(connection, taken=True)
+            await reported(connection, delivery_id, 2, ReceiptType.DELIVERED, None)
+            assert not await landings.any_early(connection)
+            left = await connection.fetchval(
+                "SELECT count(*) FROM queue WHERE delivery_id = $1", delivery_id
+            )
+            assert left == 0
+            status = await connection.fetchval(
+                "SELECT status FROM deliveries WHERE notification_id = $1", row.id
+            )
+            assert status == DeliveryStatus.DELIVERED
+        finally:
+            await connection.close()
+
+    database.portal.call(run)

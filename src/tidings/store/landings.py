@@ -52,8 +52,10 @@ async def apply(connection: Connection, delivery_ids: Collection[UUID]) -> list[
         if row.status is DeliveryStatus.PENDING and found.rank >= _TAKEN
     ]
     ended = await _dequeued(connection, ends) if ends else set()
-    held = {one for one in delivery_ids if one not in rows} | (set(waiting) - ended)
-    await _keep_early(connection, held, set(delivery_ids) - held)
+    # Of a row that another writes it is not known what it says.
+    held = {one: True for one in delivery_ids if one not in rows}
+    held |= {one: one in set(ends) for one in waiting if one not in ended}
+    await _keep_early(connection, held, set(delivery_ids) - held.keys())
     moves = {
         row: found
         for row, found in landed.items()
@@ -69,20 +71,23 @@ async def apply(connection: Connection, delivery_ids: Collection[UUID]) -> list[
 
 
 async def early(connection: Connection, limit: int) -> list[UUID]:
-    """Of those that waited for the end of a call, those whose call has ended by now."""
+    """Of those that waited, those whose call or last try has ended by now; the ones that were looked at longest ago."""
     await connection.execute(
         f"DELETE FROM early_receipts WHERE since < now() - interval '{_EARLY_FOR}'"
     )
     rows = await connection.fetch(
         """SELECT e.delivery_id FROM early_receipts e LEFT JOIN queue q ON q.delivery_id = e.delivery_id
-           WHERE q.started_at IS NULL ORDER BY e.since LIMIT $1""",
+           WHERE q.delivery_id IS NULL OR (e.taken AND q.started_at IS NULL) ORDER BY e.looked_at LIMIT $1""",
         limit,
     )
     return [row["delivery_id"] for row in rows]
 
 
-async def any_early(connection: Reader) -> bool:
-    found: bool = await connection.fetchval("SELECT EXISTS (SELECT FROM early_receipts)")
+async def any_early(connection: Reader, *, taken: bool = False) -> bool:
+    """taken: of those only for which no other try is to begin."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM early_receipts WHERE taken OR NOT $1)", taken
+    )
     return found
 
 
@@ -139,12 +144,14 @@ async def _dequeued(connection: Connection, ends: Sequence[UUID]) -> set[UUID]:
 
 
 async def _keep_early(
-    connection: Connection, held: Collection[UUID], done: Collection[UUID]
+    connection: Connection, held: Mapping[UUID, bool], done: Collection[UUID]
 ) -> None:
     if held:
         await connection.execute(
-            """INSERT INTO early_receipts (delivery_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING""",
+            """INSERT INTO early_receipts (delivery_id, taken) SELECT * FROM unnest($1::uuid[], $2::bool[])
+               ON CONFLICT (delivery_id) DO UPDATE SET taken = excluded.taken, looked_at = now()""",
             list(held),
+            list(held.values()),
         )
     if done:
         await connection.execute(

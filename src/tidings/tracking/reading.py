@@ -115,7 +115,7 @@ class Reader:
                 ready = await landings.early(connection, _EARLY_AT_ONCE)
                 moved = await landings.apply(connection, ready) if ready else []
                 await self._follow(connection, moved)
-            waiting = await landings.any_early(connection)
+            waiting = await landings.any_early(connection, taken=True)
         if moved:
             self._moved()
         return waiting

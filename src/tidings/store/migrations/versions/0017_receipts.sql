@@ -32,9 +32,12 @@ CREATE TABLE stray_receipts (
 );
 CREATE INDEX stray_receipts_received ON stray_receipts (received_at);
 
--- Deliveries whose receipts wait: a call for them is under way, and its end is not written yet.
+-- Deliveries whose receipts wait: a call for them is under way, and its end is not written yet; or another try is to
+-- come, which decides. taken: they say that the message was taken, so that no other try is to begin.
 CREATE TABLE early_receipts (
   delivery_id uuid PRIMARY KEY,
+  taken bool NOT NULL,
+  looked_at timestamptz NOT NULL DEFAULT now(),
   since timestamptz NOT NULL DEFAULT now()
 );
 
