@@ -10,14 +10,15 @@ BRANDED = Path(__file__).parents[2] / "examples/branded"
 
 def test_the_example_is_pushed_pulled_and_used(tidings: Cli, tmp_path: Path) -> None:
     first = tidings("layout", "push", BRANDED, "--json").documents
-    assert [one["id"] for one in first] == ["brand", "words-ar", "words-de", "words", "main"]
+    shared = ["brand", "words-ar", "words-de", "words", "main", "notice"]
+    assert [one["id"] for one in first] == shared
     again = tidings("layout", "push", BRANDED, "--json").documents
     assert {one["result"] for one in again} == {"unchanged"}
     pushed = tidings("template", "push", BRANDED / "templates", "--json").documents
     assert len(pushed) == 10
     assert {one["result"] for one in pushed} <= {"created", "unchanged"}
     tidings("layout", "pull", tmp_path)
-    for name in ("brand.json", "layouts/main.html", "partials/words-ar.txt"):
+    for name in ("brand.json", "layouts/main.html", "layouts/notice.mjml", "partials/words-ar.txt"):
         assert (tmp_path / name).read_text() == (BRANDED / name).read_text()
 
 
