@@ -1,6 +1,6 @@
 """Telling what was settled: a log line for each, and counters by batch."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import structlog
@@ -23,8 +23,8 @@ def report(metrics: Metrics, batch: Sequence[Settlement], ours: Sequence[Settlem
             unknown[channel] += 1
         if not isinstance(one.decision, Retry):
             settled[channel, one.decision.status] += 1
-            _observe(metrics, one)
         _log(one)
+    _observe(metrics, ours)
     for (channel_name, status), count in settled.items():
         metrics.settled.labels(channel_name, status).inc(count)
     for channel_name, count in unknown.items():
@@ -33,12 +33,17 @@ def report(metrics: Metrics, batch: Sequence[Settlement], ours: Sequence[Settlem
         metrics.lost_leases.inc(len(batch) - len(ours))
 
 
-def _observe(metrics: Metrics, one: Settlement) -> None:
-    if one.tried and isinstance(one.tried.outcome, Accepted):
-        seconds = (one.tried.finished_at - one.held.work.tries_from).total_seconds()
-        metrics.accept_to_send_seconds.labels(one.held.claim.priority.word).observe(
-            max(0.0, seconds)
-        )
+def _observe(metrics: Metrics, ours: Sequence[Settlement]) -> None:
+    """How long those took that their provider took."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for one in ours:
+        if one.tried and isinstance(one.tried.outcome, Accepted):
+            took = one.tried.finished_at - one.held.work.tries_from
+            seconds[one.held.claim.priority.word].append(max(0.0, took.total_seconds()))
+    for word, all_of_it in seconds.items():
+        histogram = metrics.accept_to_send_seconds.labels(word)
+        for one_of_it in all_of_it:
+            histogram.observe(one_of_it)
 
 
 def _log(one: Settlement) -> None:

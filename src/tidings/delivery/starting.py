@@ -346,13 +346,12 @@ class Starter:
         )
         if isinstance(message, Settle):
             return self._verdicts.ended(held, message)
-        ready = Ready(held, chosen.opened, chosen.choice, message)
         name = chosen.opened.account.name
         if (health := self._accounts.watch(name)) is None:
-            return ready
+            return Ready(held, chosen.opened, chosen.choice, message)
         if (permit := health.take(name)) is None:
             return self._verdicts.postponed(held, Reason.ACCOUNTS_HELD_BACK)
-        return replace(ready, leave=Leave(health, permit))
+        return Ready(held, chosen.opened, chosen.choice, message, Leave(health, permit))
 
     def _interrupted(self, held: Held, started_at: datetime) -> Settlement:
         """A worker died during the call: what it did is not known, so that is what is recorded."""

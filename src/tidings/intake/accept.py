@@ -2,6 +2,7 @@
 
 import contextlib
 import traceback
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 
 import asyncpg
@@ -226,13 +227,14 @@ class Intake:
         return results, fresh
 
     def _report(self, drafts: Sequence[Draft | Result], results: Sequence[Result]) -> None:
+        accepted: Counter[str] = Counter()
         for one, result in zip(drafts, results, strict=True):
             if isinstance(result, Refusal):
                 continue
             if result.repeated or not isinstance(one, Draft):
                 log.info("notification.repeated", notification_id=str(result.notification_id))
                 continue
-            self._metrics.accepted.labels(one.row.priority.word).inc()
+            accepted[one.row.priority.word] += 1
             log.info(
                 "notification.accepted",
                 notification_id=str(one.row.id),
@@ -240,6 +242,8 @@ class Intake:
                 priority=one.row.priority.word,
                 deliveries=len(one.deliveries),
             )
+        for priority, count in accepted.items():
+            self._metrics.accepted.labels(priority).inc(count)
 
 
 def _is_new(result: Result) -> bool:

@@ -10,7 +10,9 @@ from binascii import b2a_qp
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from hashlib import blake2b
+from math import floor
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -60,7 +62,7 @@ class Composer:
         body = _body(email, message_id)
         return b"".join(
             (
-                b"Date: %b\r\n" % format_datetime(date.astimezone(UTC)).encode(),
+                _date(floor(date.timestamp())),
                 parse_mailbox(email.sender).field("From") if email.sender else self._from,
                 recipient.field("To"),
                 _copies(email.cc),
@@ -73,6 +75,12 @@ class Composer:
                 b"" if body.endswith(b"\r\n") else b"\r\n",
             )
         )
+
+
+@lru_cache(maxsize=16)
+def _date(second: int) -> bytes:
+    """The field says no more than the second, in which many are sent."""
+    return b"Date: %b\r\n" % format_datetime(datetime.fromtimestamp(second, UTC)).encode()
 
 
 def _copies(cc: Sequence[str]) -> bytes:
@@ -158,7 +166,7 @@ def _encode(data: bytes) -> tuple[bytes, bytes]:
     awkward = len(data.translate(None, _PLAIN))
     # Programs that keep mail in mbox files write ">From " where a line starts with "From ".
     from_line = data.startswith(b"From ") or b"\nFrom " in data
-    if not awkward and not from_line and max(map(len, data.split(b"\n"))) <= LONGEST_LINE:
+    if not awkward and not from_line and _longest_line(data) <= LONGEST_LINE:
         return b"7bit", data.replace(b"\n", b"\r\n")
     if awkward * 5 > len(data):
         return b"base64", _base64(data.replace(b"\n", b"\r\n"))
@@ -166,6 +174,11 @@ def _encode(data: bytes) -> tuple[bytes, bytes]:
     if from_line:
         quoted = (b"\n" + quoted).replace(b"\nFrom ", b"\n=46rom ")[1:]
     return b"quoted-printable", quoted.replace(b"\n", b"\r\n")
+
+
+def _longest_line(data: bytes) -> int:
+    """In bytes; of a short text the whole is a bound that costs nothing."""
+    return len(data) if len(data) <= LONGEST_LINE else max(map(len, data.split(b"\n")))
 
 
 def _base64(data: bytes) -> bytes:
