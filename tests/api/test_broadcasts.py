@@ -118,6 +118,9 @@ async def test_everyone_and_who_cannot_be_reached(system: System) -> None:
     broadcast_id = await broadcast(system, audience={"everyone": True})
     batch = await completed(system, broadcast_id)
     assert (batch["expected"], batch["lines"], batch["refused"], batch["accepted"]) == (2, 2, 1, 1)
+    [why] = batch["refusals"]
+    assert (why["code"], why["count"]) == ("no_reachable_channel", 1)
+    assert (await read(system, broadcast_id))["refusals"] == [why]
     assert await reached(system, broadcast_id) == ["ann"]
 
 

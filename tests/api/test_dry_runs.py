@@ -1,5 +1,6 @@
 """Dry runs: what would become of a request, told by the code that decides in earnest, and nothing of it kept."""
 
+import json
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,8 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.api.conftest import CONTENT, Rows
 from tests.api.problem import assert_problem
@@ -15,6 +18,7 @@ from tests.api.test_broadcasts import broadcaster
 from tests.support.system import System
 from tidings.api.problems import Code
 from tidings.domain.reasons import Reason
+from tidings.store.api_keys import Role
 
 pytestmark = pytest.mark.anyio
 
@@ -178,6 +182,78 @@ def _items(seed: int, count: int) -> list[dict[str, Any]]:
     return items
 
 
+WISHES = st.fixed_dictionaries(
+    {
+        "template_id": st.sampled_from([*TEMPLATES, "missing"]),
+        "recipient": st.fixed_dictionaries(
+            {"user_id": st.integers(0, USERS - 1).map("crowd-{:03}".format)}
+        ),
+        "data": st.fixed_dictionaries({"n": st.integers(0, 9)}),
+    },
+    optional={
+        "routing": st.sampled_from(["all", "fallback"]),
+        "priority": st.sampled_from(["critical", "low", "soon"]),
+        "collapse_key": st.sampled_from(["a", "b"]),
+        "idempotency_key": st.integers(0, 9).map("drawn-{}".format),
+        "channel_preferences": st.lists(
+            st.sampled_from(["email", "sms", "in_app", "push"]), min_size=1, unique=True
+        ),
+        "send_at": st.sampled_from(["2099-01-01T00:00:00Z", "2000-01-01T00:00:00Z"]),
+        "send_at_local": st.sampled_from(["2099-01-01T09:00:00", "2000-01-01T09:00:00"]),
+        "expires_at": st.sampled_from(["2099-02-01T00:00:00Z", "2000-01-01T00:00:00Z"]),
+    },
+)
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(items=st.lists(WISHES, min_size=1, max_size=25))
+async def test_whatever_is_asked_for_is_counted_as_it_is_stored(
+    peopled: System, items: list[dict[str, Any]]
+) -> None:
+    path = "/notifications/bulk"
+    dry = await peopled.call("POST", path, {"notifications": items, "dry_run": True})
+    lines = await streamed(peopled, items, "?dry_run=true")
+    real = await peopled.call("POST", path, {"notifications": items})
+    found = dry.body
+    assert found["accepted"] + found["repeated"] == real.body["accepted"]
+    assert found["refused"] == real.body["rejected"]
+    expected = await stored(peopled, real.body["batch_id"]) if real.body["batch_id"] else Counter()
+    assert counted(found) == expected
+    assert counted(lines) == expected
+    assert lines["lines"] == len(items)
+    for name in ("accepted", "would_send", "repeated", "refused", "refusals"):
+        assert lines[name] == found[name]
+
+
+async def streamed(system: System, items: list[dict[str, Any]], query: str) -> dict[str, Any]:
+    """The last line of the answer."""
+    body = b"".join(json.dumps(one).encode() + b"\n" for one in items)
+    request = system.client.post(f"{system.url}/notifications/bulk{query}").body_bytes(body)
+    request = request.bearer_auth(system.keys[Role.ADMIN])
+    answer = await request.header("content-type", "application/x-ndjson").build().send()
+    assert answer.status == (200 if "dry_run" in query else 202)
+    last: dict[str, Any] = json.loads((await answer.text()).splitlines()[-1])
+    return last
+
+
+async def test_a_stream_is_counted_as_it_is_stored(peopled: System, rows: Rows) -> None:
+    items = _items(4, 1_300)
+    before = await rows()
+    dry = await streamed(peopled, items, "?dry_run=true")
+    assert await rows() == before
+    real = await streamed(peopled, items, "")
+    assert dry["accepted"] + dry["repeated"] == real["accepted"]
+    assert dry["refused"] == real["refused"]
+    [batch] = (await peopled.call("GET", "/batches?limit=1")).body["batches"]
+    assert counted(dry) == await stored(peopled, batch["batch_id"])
+    shown = (await peopled.call("GET", f"/batches/{batch['batch_id']}")).body
+    assert shown["refusals"] == dry["refusals"]
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_a_bulk_is_counted_as_it_is_stored(peopled: System, rows: Rows, seed: int) -> None:
     items = _items(seed, 700)  # more than one transaction takes
@@ -216,6 +292,7 @@ async def test_a_broadcast_is_counted_as_it_is_stored(peopled: System, rows: Row
     found = dry.body
     assert found["users"] == before["users"] == done["done"]
     assert found["refused"] == done["refused"]
+    assert found["refusals"] == done["refusals"]
     assert counted(found) == await stored(peopled, broadcast_id)
     assert found["would_send"] > 0
 

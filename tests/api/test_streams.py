@@ -93,6 +93,12 @@ async def test_refused_lines_are_told_by_number(quiet: System) -> None:
     assert (answers[-1]["accepted"], answers[-1]["refused"]) == (2, 5)
     row = await batch(quiet, answers[0]["batch_id"])
     assert (row["accepted"], row["refused"]) == (2, 5)
+    assert {one["code"]: one["count"] for one in row["refusals"]} == {
+        "malformed_json": 1,
+        "unknown_template": 1,
+        "invalid_request": 2,
+        "body_too_large": 1,
+    }
 
 
 async def test_without_a_last_line_feed_and_in_odd_pieces(quiet: System) -> None:

@@ -33,13 +33,15 @@ def test_of_a_file(tidings: Cli, note: str, tmp_path: Path) -> None:
     assert "would not render" in shown
 
 
-def test_a_file_that_cannot_be_tried_says_what_to_do(tidings: Cli, tmp_path: Path) -> None:
+def test_of_a_file_with_defaults_and_with_lines_that_are_none(
+    tidings: Cli, note: str, tmp_path: Path
+) -> None:
     path = tmp_path / "lines.ndjson"
-    path.write_text('{"defaults": {"template_id": "note"}}\n{}\n')
-    ended = tidings("send", "--file", str(path), "--dry-run", status=1)
-    assert "takes no line of defaults" in ended.err
-    path.write_text("not JSON\n")
-    assert "not JSON" in tidings("send", "--file", str(path), "--dry-run", status=1).err
+    line = '{"recipient": {"email": "a@example.com"}}\n'
+    path.write_text('{"defaults": {"template_id": "note"}}\n' + line * 3 + "\nnot JSON\n")
+    shown = tidings("send", "--file", str(path), "--dry-run").out
+    assert "4 lines, 3 would be accepted" in shown
+    assert "malformed_json" in shown
 
 
 def test_of_a_broadcast(tidings: Cli, note: str) -> None:

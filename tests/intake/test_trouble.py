@@ -71,8 +71,11 @@ async def test_only_the_row_that_cannot_be_stored_is_refused(
         response = await request.header("content-type", "application/x-ndjson").build().send()
         last = json.loads((await response.text()).splitlines()[-1])
         assert (last["lines"], last["accepted"], last["refused"]) == (40, 38, 2)
-        stored = await connection.fetchrow("SELECT lines, refused FROM batches WHERE lines > 0")
-        assert tuple(stored) == (40, 2)
+        stored = await connection.fetchrow(
+            "SELECT lines, refused, refusals FROM batches WHERE lines > 0"
+        )
+        assert (stored["lines"], stored["refused"]) == (40, 2)
+        assert json.loads(stored["refusals"]) == {"internal_error": 2}
 
 
 async def test_a_user_who_cannot_be_read_keeps_nobody_else_waiting(

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from tidings.api.forecasting import Expected, Forecast
 from tidings.api.parts import Parts
 from tidings.api.problems import Code, FieldError, Problem, ProblemDetails, of_refusal
+from tidings.api.refusals import Refusals, refusals_of
 from tidings.api.routes.template_checks import compiled
 from tidings.api.verdicts import Verdict, said, verdict_of
 from tidings.domain.channels import Channel
@@ -36,14 +37,6 @@ class Outcome(BaseModel):
     status: DeliveryStatus
     reason: str | None
     text: str
-    count: int
-
-
-class Refusals(BaseModel):
-    """How many would be refused with this problem."""
-
-    code: str
-    title: str
     count: int
 
 
@@ -91,6 +84,12 @@ class BulkRehearsal(Rehearsal):
     results: list[RehearsedItem]
 
 
+class StreamRehearsal(Rehearsal):
+    """lines: of the body, which are not empty."""
+
+    lines: int
+
+
 class BroadcastRehearsal(Rehearsal):
     """users: of the audience as it is now."""
 
@@ -111,7 +110,7 @@ class Rehearsed:
         self._parts = parts
         self._forecast = Forecast(parts, key.number, key.name)
         self._outcomes: Counter[_Kind] = Counter()
-        self._refusals: Counter[Code] = Counter()
+        self._refusals: Counter[str] = Counter()
         self._firsts: dict[tuple[str, int, Channel, str | None], tuple[Draft, NewDelivery]] = {}
         self._accepted = self._would_send = self._repeated = 0
 
@@ -125,7 +124,7 @@ class Rehearsed:
                 self._count(one)
 
     def refuse(self, problem: Problem) -> None:
-        self._refusals[problem.code] += 1
+        self._refusals[problem.code.code] += 1
 
     async def view(self) -> dict[str, Any]:
         """The fields of a Rehearsal."""
@@ -145,10 +144,7 @@ class Rehearsed:
                 )
                 for kind, count in self._outcomes.most_common()
             ],
-            "refusals": [
-                Refusals(code=code.code, title=code.title, count=count)
-                for code, count in self._refusals.most_common()
-            ],
+            "refusals": refusals_of(self._refusals),
             "samples": await self._samples(),
             "expected": await self._forecast.expected(),
         }

@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from tidings.cli.client import Api, open_api
 from tidings.cli.config import load_settings
 from tidings.cli.output import Json, console, moment, print_json, table, text, word
+from tidings.cli.refusals import refusals
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Bulk sends.")
 
@@ -150,6 +151,8 @@ def _view(answer: dict[str, Any]) -> RenderableType:
         _bar(answer),
         table(("deliveries", ""), counts),
     ]
+    if answer["refusals"]:
+        parts.append(refusals(answer["refusals"]))
     if answer["unsent"]:
         rows = [
             (f"{one['count']:,}", one["channel"], word(one["status"]), one["text"] or one["reason"])

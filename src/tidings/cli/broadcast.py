@@ -18,6 +18,7 @@ from tidings.cli.client import Api, open_api, patiently
 from tidings.cli.config import load_settings
 from tidings.cli.moments import in_the_future
 from tidings.cli.output import Json, console, moment, print_json, table, text, word
+from tidings.cli.refusals import refusals
 from tidings.cli.rehearsal import DryRun, rehearse
 from tidings.cli.topic import pages
 
@@ -168,4 +169,5 @@ def _view(answer: dict[str, Any]) -> RenderableType:
     ]
     heading.append_text(text("\n" + ", ".join(fact for fact in facts if fact)))
     bar = ProgressBar(total=max(answer["expected"] or 1, 1), completed=answer["done"], width=60)
-    return Group(heading, bar)
+    why = [refusals(answer["refusals"])] if answer["refusals"] else []
+    return Group(heading, bar, *why)

@@ -100,16 +100,17 @@ class FileStream:
         same for all, comes in the place of the last that is done."""
         self._file.seek(0)
         if lines == 0:
-            yield from _chunks(self._file)
+            yield from chunks(self._file)
             return
         first = self._file.readline()
         for _ in range(lines - 1):
             self._file.readline()
         yield first if first.endswith(b"\n") else first + b"\n"
-        yield from _chunks(self._file)
+        yield from chunks(self._file)
 
 
-def _chunks(lines: Iterable[bytes]) -> Iterator[bytes]:
+def chunks(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines, gathered."""
     gathered: list[bytes] = []
     size = 0
     for line in lines:

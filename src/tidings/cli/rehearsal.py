@@ -9,11 +9,10 @@ from rich.console import Group, RenderableType
 from rich.syntax import Syntax
 
 from tidings.cli.client import Api
-from tidings.cli.errors import CommandError
+from tidings.cli.file_stream import chunks
 from tidings.cli.output import console, moment, print_json, table, text, word
+from tidings.cli.refusals import refusals
 from tidings.cli.send_file import opened
-
-_MOST_LINES = 10_000
 
 DryRun: TypeAlias = Annotated[
     bool, typer.Option("--dry-run", help="Tell what would become of it; store and send nothing.")
@@ -22,36 +21,30 @@ DryRun: TypeAlias = Annotated[
 
 def rehearse(api: Api, *path: str, document: dict[str, Any], as_json: bool) -> None:
     answer = api.send("POST", *path, body=orjson.dumps({**document, "dry_run": True}))
+    _tell(answer, as_json=as_json)
+
+
+def rehearse_file(api: Api, path: Path, *, as_json: bool) -> None:
+    """As one stream, of any length."""
+    with opened(path) as file:
+        [answer] = api.stream(
+            *("notifications", "bulk"), body=chunks(file), headers={}, dry_run="true"
+        )
+    _tell(answer, as_json=as_json)
+
+
+def _tell(answer: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     else:
         console().print(_view(answer))
 
 
-def rehearse_file(api: Api, path: Path, *, as_json: bool) -> None:
-    """As one request. Raises CommandError for a file that is none of notifications, or too long."""
-    with opened(path) as file:
-        lines = [line.strip() for line in file if not line.isspace()]
-    if len(lines) > _MOST_LINES:
-        raise CommandError(
-            f"A dry run takes up to {_MOST_LINES:,} lines, and these are {len(lines):,}.",
-            f"Try the first ones: head -n {_MOST_LINES} {path} | tidings send --file - --dry-run",
-        )
-    try:
-        items = [orjson.loads(line) for line in lines]
-    except orjson.JSONDecodeError as error:
-        raise CommandError(f"A line of {path} is not JSON: {error}.") from None
-    if items and isinstance(items[0], dict) and items[0].keys() == {"defaults"}:
-        raise CommandError(
-            "A dry run takes no line of defaults.", "Write what they say into the lines."
-        )
-    rehearse(api, "notifications", "bulk", document={"notifications": items}, as_json=as_json)
-
-
 def _view(answer: dict[str, Any]) -> RenderableType:
     heading = text("Dry run: nothing was stored or sent.", "bold")
     facts = [
         f"{answer['users']:,} users" if "users" in answer else "",
+        f"{answer['lines']:,} lines" if "lines" in answer else "",
         f"{answer['accepted']:,} would be accepted, {answer['would_send']:,} of them sent",
         f"{answer['repeated']:,} were accepted before" if answer["repeated"] else "",
         f"{answer['refused']:,} would be refused" if answer["refused"] else "",
@@ -61,8 +54,7 @@ def _view(answer: dict[str, Any]) -> RenderableType:
     if answer["outcomes"]:
         parts.append(table(("channel", "status", "reason", "deliveries", "why"), _outcomes(answer)))
     if answer["refusals"]:
-        rows = [(one["code"], f"{one['count']:,}", one["title"]) for one in answer["refusals"]]
-        parts.append(table(("problem", "requests", "why"), rows))
+        parts.append(refusals(answer["refusals"]))
     for sample in answer["samples"]:
         parts += _sample(sample)
     parts.append(text("\n" + _expected(answer["expected"])))

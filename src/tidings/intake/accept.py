@@ -108,18 +108,18 @@ class Intake:
             await self._commit(
                 [one for index, one in enumerate(batch) if index not in guilty],
                 filling,
-                refused=len(guilty),
+                failed=len(guilty),
             )
         )
         return [_FAILED if index in guilty else next(stored) for index in range(len(batch))]
 
     async def _commit(
-        self, batch: Sequence[Submission], filling: Filling | None, *, refused: int = 0
+        self, batch: Sequence[Submission], filling: Filling | None, *, failed: int = 0
     ) -> list[Result]:
-        """refused: how many were left out of the batch already."""
+        """failed: how many could not be stored, and were left out of the batch."""
         known = await self._decider.known(batch)
         async with borrow(self._pool) as connection:
-            drafts, results = await self._try(connection, batch, known, filling, refused)
+            drafts, results = await self._try(connection, batch, known, filling, failed)
         self._checkpoint("accepted")
         self._wake()
         self._report(drafts, results)
@@ -131,11 +131,11 @@ class Intake:
         batch: Sequence[Submission],
         known: Known,
         filling: Filling | None = None,
-        refused: int = 0,
+        failed: int = 0,
     ) -> tuple[Sequence[Draft | Result], list[Result]]:
         drafts = await self._decider.draft(connection, batch, known)
         settled = await self._recall(connection, batch, drafts)
-        return settled, await self._store(connection, settled, filling, refused)
+        return settled, await self._store(connection, settled, filling, failed)
 
     async def _guilty(self, indices: Sequence[int], batch: Sequence[Submission]) -> set[int]:
         """Those that cannot be stored, found by halves, in transactions that are taken back."""
@@ -182,10 +182,10 @@ class Intake:
         connection: Connection,
         drafts: Sequence[Draft | Result],
         filling: Filling | None,
-        refused: int,
+        failed: int,
     ) -> list[Result]:
         async with _together(connection, filling is not None or _writes_more(drafts)):
-            results, fresh = await self._settle(connection, drafts, filling, refused)
+            results, fresh = await self._settle(connection, drafts, filling, failed)
             if fresh:
                 await acceptance.store(
                     connection,
@@ -200,7 +200,7 @@ class Intake:
         connection: Connection,
         drafts: Sequence[Draft | Result],
         filling: Filling | None,
-        refused: int,
+        failed: int,
     ) -> tuple[list[Result], list[Draft]]:
         """What is answered, and the new ones as they are to be stored: written is all but themselves."""
         claims = claims_of(drafts)
@@ -212,8 +212,11 @@ class Intake:
             if isinstance(one, Draft) and _is_new(result)
         ]
         if filling is not None:
-            refused += sum(1 for result in results if isinstance(result, Refusal))
-            await filling.join(connection, stored=len(fresh), refused=refused)
+            refused = Counter(
+                result.code.value for result in results if isinstance(result, Refusal)
+            )
+            refused[_FAILED.code.value] += failed
+            await filling.join(connection, stored=len(fresh), refused=+refused)
         if theirs := [one for one in fresh if upserting.concerns(one)]:
             await upserting.upsert(connection, theirs, self._keyring)
         careful = any(map(once.concerns, fresh))

@@ -6,7 +6,7 @@ whichever process looks next, and nobody is left out or reached twice.
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -56,7 +56,9 @@ class IntoBroadcast:
     after: str
     users: int
 
-    async def join(self, connection: Connection, *, stored: int, refused: int) -> None:
+    async def join(
+        self, connection: Connection, *, stored: int, refused: Mapping[str, int]
+    ) -> None:
         """Raises BatchClosedError."""
         if not await broadcasts.proceed(
             connection,

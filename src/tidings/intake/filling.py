@@ -1,5 +1,7 @@
 """How a batch is filled: what is checked and written in the transaction that stores notifications of it."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -14,8 +16,11 @@ class BatchClosedError(Exception):
 
 
 class Filling(Protocol):
-    async def join(self, connection: Connection, *, stored: int, refused: int) -> None:
-        """In the transaction, before `stored` notifications are. Raises BatchClosedError."""
+    async def join(
+        self, connection: Connection, *, stored: int, refused: Mapping[str, int]
+    ) -> None:
+        """In the transaction, before `stored` notifications are. refused: how many were, by the code of the problem.
+        Raises BatchClosedError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,9 @@ class IntoNew:
 
     batch: NewBatch
 
-    async def join(self, connection: Connection, *, stored: int, refused: int) -> None:
+    async def join(
+        self, connection: Connection, *, stored: int, refused: Mapping[str, int]
+    ) -> None:
         if stored:
             await batches.create(connection, self.batch)
 
@@ -35,7 +42,9 @@ class IntoOpen:
 
     batch_id: UUID
 
-    async def join(self, connection: Connection, *, stored: int, refused: int) -> None:
+    async def join(
+        self, connection: Connection, *, stored: int, refused: Mapping[str, int]
+    ) -> None:
         if stored and not await batches.hold_open(connection, [self.batch_id]):
             raise BatchClosedError
 
@@ -43,19 +52,22 @@ class IntoOpen:
 @dataclass(frozen=True, slots=True)
 class IntoStream:
     """The lines of a stream behind `before`, up to `lines`: stored and counted in one transaction, so that a
-    stream that goes on from the count repeats none and leaves none out. refused: of these, before intake."""
+    stream that goes on from the count repeats none and leaves none out. refused: of these before intake, by the code of
+    the problem."""
 
     batch_id: UUID
     before: int
     lines: int
-    refused: int
+    refused: Mapping[str, int]
 
-    async def join(self, connection: Connection, *, stored: int, refused: int) -> None:
+    async def join(
+        self, connection: Connection, *, stored: int, refused: Mapping[str, int]
+    ) -> None:
         if not await batches.advance(
             connection,
             self.batch_id,
             before=self.before,
             lines=self.lines,
-            refused=self.refused + refused,
+            refused=Counter(self.refused) + Counter(refused),
         ):
             raise BatchClosedError

@@ -1,6 +1,6 @@
 """Batches: what was sent in bulk, as one thing that can be followed, paused and cancelled."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -28,7 +28,8 @@ class NewBatch:
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:
-    """A batch as stored. lines: of its stream, accepted or refused; refused: of these lines."""
+    """A batch as stored. lines: of its stream, accepted or refused; refused: of these lines; refusals: by the
+    code of the problem."""
 
     id: UUID
     api_key_id: UUID
@@ -38,6 +39,7 @@ class BatchRow:
     sealed_at: datetime | None
     lines: int
     refused: int
+    refusals: Mapping[str, int]
 
     @property
     def opened_at(self) -> datetime:
@@ -49,7 +51,7 @@ class BatchRow:
         return self.sealed_at is None and self.state != "cancelled"
 
 
-_COLUMNS = "id, api_key_id, name, expected, state, sealed_at, lines, refused"
+_COLUMNS = "id, api_key_id, name, expected, state, sealed_at, lines, refused, refusals"
 
 
 async def create(connection: Reader, batch: NewBatch) -> None:
@@ -116,17 +118,20 @@ async def hold_open(connection: Connection, batch_ids: Sequence[UUID]) -> set[UU
 
 
 async def advance(
-    connection: Connection, batch_id: UUID, *, before: int, lines: int, refused: int
+    connection: Connection, batch_id: UUID, *, before: int, lines: int, refused: Mapping[str, int]
 ) -> bool:
     """In the transaction that stores them: the stream's lines up to `lines` are done. False when it has not
-    come as far as `before`, or farther, or takes no more: then nothing of them may be stored."""
+    come as far as `before`, or farther, or takes no more: then nothing of them may be stored. refused: of them, by the
+    code of the problem."""
     done = await connection.execute(
-        """UPDATE batches SET lines = $3, refused = refused + $4
+        """UPDATE batches SET lines = $3, refused = refused + $4,
+             refusals = CASE WHEN $4 = 0 THEN refusals ELSE add_counts(refusals, $5) END
            WHERE id = $1 AND lines = $2 AND sealed_at IS NULL AND state <> 'cancelled'""",
         batch_id,
         before,
         lines,
-        refused,
+        sum(refused.values()),
+        dict(refused),
     )
     return bool(done == "UPDATE 1")
 

@@ -35,7 +35,7 @@ class NewBroadcast:
 @dataclass(frozen=True, slots=True)
 class BroadcastRow:
     """A broadcast with what its batch counts. audience_at: when it began. lines: users who are done, of
-    whom `refused` could not be sent anything. problem: why it ended before all were reached."""
+    whom `refused` could not be sent anything, for the problems of `refusals`. problem: why it ended before all were reached."""
 
     id: UUID
     api_key_id: UUID
@@ -52,6 +52,7 @@ class BroadcastRow:
     expected: int | None
     lines: int
     refused: int
+    refusals: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Held:
 
 
 _COLUMNS = """w.id, b.api_key_id, b.name, w.fingerprint, w.template_id, w.template_version, w.audience,
-  w.starts_at, w.audience_at, w.finished_at, w.problem, b.state, b.expected, b.lines, b.refused"""
+  w.starts_at, w.audience_at, w.finished_at, w.problem, b.state, b.expected, b.lines, b.refused, b.refusals"""
 _FROM = "broadcasts w JOIN batches b ON b.id = w.id"
 
 
@@ -205,21 +206,31 @@ async def begin(
 
 
 async def proceed(
-    connection: Connection, broadcast_id: UUID, *, before: str, after: str, users: int, refused: int
+    connection: Connection,
+    broadcast_id: UUID,
+    *,
+    before: str,
+    after: str,
+    users: int,
+    refused: Mapping[str, int],
 ) -> bool:
     """In the transaction that stores a page: it is done up to the user `after`. False when it was not at
-    `before`, or takes no more: then nothing of the page may be stored."""
+    `before`, or takes no more: then nothing of the page may be stored. refused: of the users, by the code of the
+    problem."""
     done = await connection.execute(
         """WITH mine AS (
              UPDATE broadcasts SET after = $3, busy_until = now()
              WHERE id = $1 AND after = $2 AND finished_at IS NULL RETURNING id)
-           UPDATE batches b SET lines = lines + $4, refused = refused + $5 FROM mine
+           UPDATE batches b SET lines = lines + $4, refused = refused + $5,
+             refusals = CASE WHEN $5 = 0 THEN refusals ELSE add_counts(refusals, $6) END
+           FROM mine
            WHERE b.id = mine.id AND b.sealed_at IS NULL AND b.state <> 'cancelled'""",
         broadcast_id,
         before,
         after,
         users,
-        refused,
+        sum(refused.values()),
+        dict(refused),
     )
     return bool(done == "UPDATE 1")
 

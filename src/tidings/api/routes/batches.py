@@ -14,6 +14,7 @@ from tidings.api.numbers import whole_number
 from tidings.api.paging import Cursor, Limit
 from tidings.api.parts import Parts, Wired
 from tidings.api.problems import Code, Problem
+from tidings.api.refusals import Refusals, refusals_of
 from tidings.api.responses import problems
 from tidings.api.routes.targets import owned_batch
 from tidings.domain.channels import Channel
@@ -74,13 +75,14 @@ class UnsentView(BaseModel):
 
 
 class BatchView(BatchSummary):
-    """notifications: by the status of the whole; they add up to accepted. deliveries: each by its own.
+    """refusals: of lines, by problem. notifications: by the status of the whole; they add up to accepted. deliveries: each by its own.
     complete: it is sealed, and none is pending. rate: deliveries ended per second, over the time from the
     first acceptance to the last change."""
 
     accepted: int
     notifications: dict[DeliveryStatus, int]
     deliveries: dict[DeliveryStatus, int]
+    refusals: list[Refusals]
     unsent: list[UnsentView]
     complete: bool
     first_accepted_at: datetime | None
@@ -216,6 +218,7 @@ def _view(row: BatchRow, counted: Counts) -> BatchView:
         accepted=counted.accepted,
         notifications=dict(counted.notifications),
         deliveries=dict(counted.deliveries),
+        refusals=refusals_of(row.refusals),
         unsent=[_unsent(one) for one in counted.verdicts if one.status in _UNSENT],
         complete=closed and counted.pending == 0,
         first_accepted_at=counted.first,

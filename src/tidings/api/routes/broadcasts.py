@@ -15,6 +15,7 @@ from tidings.api.bodies import StrictJson
 from tidings.api.paging import Cursor, Limit
 from tidings.api.parts import Parts, Wired
 from tidings.api.problems import Code, FieldError, Problem
+from tidings.api.refusals import Refusals, refusals_of
 from tidings.api.rehearsing import BroadcastRehearsal, Rehearsed
 from tidings.api.responses import problems
 from tidings.api.routes.segments import SegmentId
@@ -68,7 +69,7 @@ class BroadcastRequest(Content, Times):
 class BroadcastView(BaseModel):
     """broadcast_id: also the id of its batch, under /batches. begun_at: since when its audience and its template's
     version are fixed; expected: how many users these are. done: users who were reached or refused; refused:
-    those for whom there is no address, for instance. problem: why it ended before all were reached."""
+    those for whom there is no address, for instance; refusals: why, counted. problem: why it ended before all were reached."""
 
     broadcast_id: UUID
     name: str | None
@@ -82,6 +83,7 @@ class BroadcastView(BaseModel):
     expected: int | None
     done: int
     refused: int
+    refusals: list[Refusals]
     problem: str | None
 
 
@@ -238,6 +240,7 @@ def _view(row: BroadcastRow) -> BroadcastView:
         expected=row.expected,
         done=row.lines,
         refused=row.refused,
+        refusals=refusals_of(row.refusals),
         problem=row.problem,
     )
 

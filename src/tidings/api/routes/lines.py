@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-_WAIT = 0.25  # seconds: what has come is handed on when nothing more comes for so long
+_WAIT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,18 @@ class Line:
 
 
 async def slices(
-    request: Request, *, first: int, longest: int, most: int, most_bytes: int
+    request: Request,
+    *,
+    first: int,
+    longest: int,
+    most: int,
+    most_bytes: int,
+    wait: float | None = _WAIT,
 ) -> AsyncIterator[list[Line]]:
     """The lines, a few at a time: at most `most`, of about `most_bytes` together. Empty lines, too.
 
-    first: the number of the first line. longest: bytes that a line may have.
+    first: the number of the first line. longest: bytes that a line may have. wait: seconds after which those that have
+    come are handed on when nothing more comes; None for never.
     """
     splitter = _Splitter(first, longest)
     ready: list[Line] = []
@@ -31,7 +38,7 @@ async def slices(
     coming = asyncio.ensure_future(anext(chunks, None))
     try:
         while True:
-            done, _ = await asyncio.wait({coming}, timeout=_WAIT if ready else None)
+            done, _ = await asyncio.wait({coming}, timeout=wait if ready else None)
             if not done:
                 yield ready
                 ready, size = [], 0

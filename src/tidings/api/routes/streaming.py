@@ -6,26 +6,26 @@ the line it goes on from, then a line for every slice that is stored, and one fo
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 import structlog
 import uuid_utils.compat as uuids
 from fastapi import Request
-from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from tidings.api.bodies import parse
 from tidings.api.parts import Parts
-from tidings.api.problems import Code, FieldError, Problem, of_refusal, of_validation
-from tidings.api.routes.lines import Line, slices
-from tidings.api.routes.sending import submission_of, wrong_key
+from tidings.api.problems import Code, FieldError, Problem, of_refusal
+from tidings.api.routes.line_checks import CheckedLines, LineChecker
+from tidings.api.routes.lines import slices
+from tidings.api.routes.sending import wrong_key
+from tidings.api.routes.stream_rehearsal import rehearse_stream
 from tidings.api.routes.targets import named_batch
 from tidings.api.streamed import StreamedAnswer
-from tidings.intake.drafting import Receipt, Submission
+from tidings.intake.drafting import Receipt
 from tidings.intake.filling import BatchClosedError, IntoStream
 from tidings.store import batches
 from tidings.store.api_keys import ApiKey
@@ -35,9 +35,6 @@ from tidings.store.database import UNAVAILABLE
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _SLICE_BYTES = 2 * 2**20
-_CHECKED_AT_ONCE = 50  # lines between two turns of the event loop
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_MERGED = ("data", "metadata")
 
 Answers = list[dict[str, Any]]
 
@@ -46,8 +43,11 @@ async def stream(request: Request, parts: Parts, key: ApiKey) -> Response:
     """Raises Problem before the answer begins; what goes wrong later is its last line.
 
     Query: batch_id, an open batch to add to; from_line, the number of the body's first line; ids, whether
-    to answer with the id of each notification; seal, whether nothing is added to the batch afterwards.
+    to answer with the id of each notification; seal, whether nothing is added to the batch afterwards; dry_run, whether
+    nothing of it is to be stored.
     """
+    if _flag(request, "dry_run", default=False):
+        return await rehearse_stream(request, parts, key)
     first = _from_line(request)
     named = await named_batch(request, parts, key)
     batch = named or await _batch_of_its_own(request, parts, key)
@@ -68,15 +68,6 @@ async def _batch_of_its_own(request: Request, parts: Parts, key: ApiKey) -> Batc
     return await batches.open_by_key(parts.pool, NewBatch(uuids.uuid7(), key.id, key=given))
 
 
-@dataclass(slots=True)
-class _Slice:
-    """Lines that were checked. valid: what can be stored, by line number; answers: what is wrong with others."""
-
-    last: int
-    valid: dict[int, Submission] = field(default_factory=dict)
-    answers: Answers = field(default_factory=list)
-
-
 class _Run:
     """One stream, from its first line to its last."""
 
@@ -92,7 +83,9 @@ class _Run:
         self._lines = batch.lines
         self._accepted = 0
         self._refused = 0
-        self._defaults: dict[str, Any] = {}
+        self._checker = LineChecker(
+            key, batch.id, first=first, done=batch.lines, longest=parts.settings.max_body
+        )
 
     async def answers(self, request: Request) -> AsyncIterator[bytes]:
         yield _dump([{"batch_id": str(self._batch.id), "lines": self._lines}])
@@ -124,7 +117,7 @@ class _Run:
                 most=self._parts.intake.largest_batch,
                 most_bytes=_SLICE_BYTES,
             ):
-                checked = await self._check(lines)
+                checked = await self._checker.check(lines)
                 if storing is not None:
                     yield await storing
                     storing = None
@@ -138,65 +131,12 @@ class _Run:
                 # The caller is gone. What is on its way into the database may get there, or not.
                 await asyncio.gather(storing, return_exceptions=True)
 
-    async def _check(self, lines: Sequence[Line]) -> _Slice:
-        checked = _Slice(lines[-1].number)
-        for line in lines:
-            if self._takes_defaults(line) or line.number <= self._batch.lines:
-                continue
-            try:
-                if (submission := self._submission(line)) is not None:
-                    checked.valid[line.number] = submission
-            except Problem as problem:
-                checked.answers.append(_refused(line.number, problem))
-            if line.number % _CHECKED_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        return checked
-
-    def _takes_defaults(self, line: Line) -> bool:
-        """The first line may say what is the same for all."""
-        if line.number != self._first or line.text is None or b'"defaults"' not in line.text:
-            return False
-        try:
-            document = parse(line.text.removeprefix(_BYTE_ORDER_MARK))
-        except ValueError:
-            return False
-        if not isinstance(document, dict) or document.keys() != {"defaults"}:
-            return False
-        if not isinstance(document["defaults"], dict):
-            raise _wrong("defaults", "must be an object")
-        self._defaults = document["defaults"]
-        return True
-
-    def _submission(self, line: Line) -> Submission | None:
-        """None for an empty line. Raises Problem."""
-        if line.text is None:
-            most = self._parts.settings.max_body
-            raise Problem(Code.BODY_TOO_LARGE, f"A line may have at most {most} bytes.")
-        text = line.text.removeprefix(_BYTE_ORDER_MARK) if line.number == 1 else line.text
-        if not text or text.isspace():
-            return None
-        try:
-            return submission_of(self._key, self._merged(parse(text)), self._batch.id)
-        except ValidationError as error:
-            raise of_validation(error) from None
-        except ValueError as error:
-            raise Problem(Code.MALFORMED_JSON, f"The line is not valid JSON: {error}.") from None
-
-    def _merged(self, document: Any) -> Any:
-        if not self._defaults or not isinstance(document, dict):
-            return document
-        merged = {**self._defaults, **document}
-        for name in _MERGED:
-            common, own = self._defaults.get(name), document.get(name)
-            if isinstance(common, dict) and isinstance(own, dict):
-                merged[name] = {**common, **own}
-        return merged
-
-    async def _store(self, checked: _Slice) -> Answers:
-        into = IntoStream(self._batch.id, self._lines, checked.last, len(checked.answers))
+    async def _store(self, checked: CheckedLines) -> Answers:
+        wrong = Counter(problem.code.code for problem in checked.problems.values())
+        into = IntoStream(self._batch.id, self._lines, checked.last, wrong)
         results = await self._parts.intake.accept_many(list(checked.valid.values()), into)
         self._lines = checked.last
-        answers = checked.answers
+        answers = [_refused(number, problem) for number, problem in checked.problems.items()]
         for number, result in zip(checked.valid, results, strict=True):
             if not isinstance(result, Receipt):
                 answers.append(_refused(number, of_refusal(result)))
