@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 from random import Random
@@ -27,6 +27,9 @@ SETTINGS: Document = {
     },
 }
 SERVED = frozenset({"email", "push", "chat", "webhook", "in_app"})
+
+SOON = "soon"
+"""Over before the first question."""
 
 _ZONES = (
     *("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"),
@@ -99,6 +102,17 @@ class Crowd:
             begins = change + timedelta(seconds=draw.randint(-30_000, 30_000))
             request["send_at"] = begins.isoformat()
             request["recipient"]["timezone"] = zone
+        elif draw.random() < 0.3:
+            zone, change = draw.choice(_changes(now))
+            wall = (change + timedelta(seconds=draw.randint(-9_000, 9_000))).astimezone(
+                ZoneInfo(zone)
+            )
+            if draw.random() < 0.5:
+                wall = now + timedelta(seconds=draw.randint(-(10**5), 10**7))
+            request["send_at_local"] = wall.replace(tzinfo=None, microsecond=0).isoformat()
+            request["recipient"]["timezone"] = zone
+            # Some clock shows it on the day after.
+            begins = max(now, wall.replace(tzinfo=UTC)) + timedelta(days=2)
         elif draw.random() < 0.6:
             begins = now + timedelta(seconds=draw.randint(-(10**6), 6 * 10**7))
             request["send_at"] = begins.isoformat()
@@ -191,6 +205,8 @@ class Crowd:
                     one: Document = {"channel": channel, "address": address, "reason": reason}
                     if draw.random() < 0.6:
                         one["category"] = draw.choice((*_CATEGORIES, *_UNDECLARED))
+                    if draw.random() < 0.4:
+                        one["expires_at"] = draw.choice((SOON, "2150-01-01T00:00:00Z"))
                     found[channel, address.lower(), one.get("category", "")] = one
         common = {"channel": "webhook", "address": WEBHOOK, "category": _CATEGORIES[0]}
         return [*found.values(), {**common, "reason": "manual"}]
@@ -215,9 +231,14 @@ class Crowd:
             for one, user in self.users.items()
         )
         await in_turn(self._register(system, *one) for one in self.users.items())
+        soon = datetime.now(UTC) + timedelta(seconds=3)
+        for entry in self.suppressions:
+            if entry.get("expires_at") == SOON:
+                entry["expires_at"] = soon.isoformat()
         await self._call(
             system, 201, "POST", "/suppressions/bulk", {"suppressions": self.suppressions}
         )
+        await asyncio.sleep((soon - datetime.now(UTC)).total_seconds())  # until they have expired
 
     async def _register(self, system: System, user_id: str, user: Document) -> None:
         for token in user["devices"]:

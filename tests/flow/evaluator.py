@@ -66,6 +66,7 @@ class _Case:
     world: World
     request: Document
     template: Template
+    now: datetime
     begins: datetime
     later: bool
     told: list[Told] = field(default_factory=list)
@@ -93,13 +94,13 @@ def evaluate(world: World, request: Document, now: datetime) -> list[Told] | Ref
     template = world.templates.get(request["template_id"])
     if template is None:
         return Refused("unknown_template")
-    asked = _moment(request.get("send_at"))
+    asked = _asked(world, request)
     later = asked is not None and asked > now
     begins = asked if asked is not None and later else now
     expires = _moment(request.get("expires_at"))
     if expires is not None and expires <= begins:
         return Refused("already_expired")
-    case = _Case(world, request, template, begins, later)
+    case = _Case(world, request, template, now, begins, later)
     told = [one for channel in _channels(case) for one in _of_channel(case, channel)]
     if all(one.reason in OUT_OF_REACH for one in told):
         return Refused("no_reachable_channel")
@@ -171,10 +172,16 @@ def _in_turn(told: Iterable[Told]) -> Iterable[Told]:
 def _suppressed(case: _Case, channel: str, address: str) -> bool:
     key = channel, address.lower() if channel == "email" else address
     return any(
-        entry.get("category") in (None, case.template.category)
+        _still(entry, case.now)
+        and entry.get("category") in (None, case.template.category)
         and not (case.category.get("mandatory") and entry["reason"] == "unsubscribed")
         for entry in case.world.suppressions.get(key, ())
     )
+
+
+def _still(entry: Document, now: datetime) -> bool:
+    expires = _moment(entry.get("expires_at"))
+    return expires is None or expires > now
 
 
 def _preference(case: _Case, channel: str) -> tuple[bool, str]:
@@ -199,7 +206,7 @@ def _timing(case: _Case, channel: str) -> tuple[str, datetime | None]:
         return at_the_time
     quiet = case.preferences.get("quiet_hours") if case.category.get("quiet_hours", True) else None
     window = case.category.get("window")
-    zone = _zone(case)
+    zone = _zone(case.world, case.request)
     quiet_map = _week(quiet) if quiet else bytes(_WEEK)
     window_map = _week(window) if window else b"\1" * _WEEK
     now = _minute(zone, case.begins)
@@ -211,9 +218,24 @@ def _timing(case: _Case, channel: str) -> tuple[str, datetime | None]:
     return ("quiet_hours" if quiet_map[now] else "send_window"), until
 
 
-def _zone(case: _Case) -> ZoneInfo:
-    name = case.recipient.get("timezone") or case.user.get("timezone") or case.world.timezone
-    return ZoneInfo(name if name in available_zones() else case.world.timezone)
+def _zone(world: World, request: Document) -> ZoneInfo:
+    recipient = request["recipient"]
+    user = world.users.get(recipient.get("user_id", ""), {})
+    name = recipient.get("timezone") or user.get("timezone") or world.timezone
+    return ZoneInfo(name if name in available_zones() else world.timezone)
+
+
+def _asked(world: World, request: Document) -> datetime | None:
+    """When it is to be sent. By the recipient's clock: at the first moment at which it shows this time or a later one,
+    looked for quarter by quarter, for clocks change between two of them."""
+    if "send_at_local" not in request:
+        return _moment(request.get("send_at"))
+    zone = _zone(world, request)
+    wanted = datetime.fromisoformat(request["send_at_local"])
+    quarter = wanted.replace(tzinfo=UTC, minute=0, second=0, microsecond=0) - timedelta(hours=30)
+    while (ahead := wanted - _wall(zone, quarter)) >= timedelta(minutes=_BLOCK):
+        quarter += timedelta(minutes=_BLOCK)
+    return quarter + max(ahead, timedelta())  # less than nothing: clocks were put forward over it
 
 
 def _week(hours: Document) -> bytes:
@@ -251,8 +273,12 @@ def _first(allowed: bytes, zone: ZoneInfo, begins: datetime) -> datetime | None:
 
 def _minute(zone: ZoneInfo, moment: datetime) -> int:
     """Of the week, on the clock on the wall."""
-    wall = moment.astimezone(zone)
+    wall = _wall(zone, moment)
     return wall.weekday() * _DAY + wall.hour * 60 + wall.minute
+
+
+def _wall(zone: ZoneInfo, moment: datetime) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
 
 
 def _clock(text: str) -> int:
