@@ -132,18 +132,25 @@ def _choose(rig: Rig, count: int) -> None:
 
 
 async def _prefer(dsn: str, count: int) -> None:
-    """As one choice after the other over the API would leave it, in one statement."""
-    now = datetime.now(UTC)
-    quiet = {
-        "from": (now - timedelta(hours=2)).strftime("%H:%M"),
-        "to": (now - timedelta(hours=4)).strftime("%H:%M"),
-        "days": list(WEEKDAYS),
-    }
+    """As one choice after the other over the API would leave it, in one statement. Quiet hours begin in 60 different
+    minutes, and the rest is chosen in 16 ways."""
+    began = datetime.now(UTC) - timedelta(hours=2)
+    quiet = [
+        {
+            "from": (began - timedelta(minutes=minute)).strftime("%H:%M"),
+            "to": (began - timedelta(hours=2)).strftime("%H:%M"),
+            "days": list(WEEKDAYS),
+        }
+        for minute in range(60)
+    ]
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(
             """INSERT INTO preferences (user_id, channels, categories, templates, quiet_hours, digests)
-               SELECT format('%s%s', $1::text, lpad(number::text, 6, '0')), $3, $4, $5, $6, $7
+               SELECT format('%s%s', $1::text, lpad(number::text, 6, '0')), $3,
+                 $4 || jsonb_build_object('club', jsonb_build_object('email', number % 16 < 8, 'sms', number % 8 < 4)),
+                 $5, ($6::jsonb) -> (number % 60),
+                 $7 || jsonb_build_object('weekday', ($8::text[])[1 + number % 4])
                FROM generate_series(0, $2 - 1) AS number""",
             CHOSEN,
             count,
@@ -151,7 +158,8 @@ async def _prefer(dsn: str, count: int) -> None:
             json.dumps({"transactional": {"email": True}, "news": {"email": False}}),
             json.dumps({job.TEMPLATE_ID: {"email": True}}),
             json.dumps(quiet),
-            json.dumps({"categories": {"news": "weekly"}, "at": "08:00", "weekday": "friday"}),
+            json.dumps({"categories": {"news": "weekly"}, "at": "08:00"}),
+            list(WEEKDAYS),
         )
         await connection.execute("ANALYZE preferences; ANALYZE suppressions")
     finally:

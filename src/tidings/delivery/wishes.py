@@ -23,7 +23,6 @@ class Wishes:
     ) -> None:
         self._cache = categories
         self._categories: Categories = {}
-        self._zone = zone
         self._now = now
         self._times = SendTimes(zone)
         self._moment = now()
@@ -31,7 +30,6 @@ class Wishes:
     async def refresh(self, connection: Connection) -> None:
         """Before a batch: its verdicts are of this moment."""
         self._categories = await self._cache.load(connection)
-        self._times = SendTimes(self._zone)
         self._moment = self._now()
 
     def mandatory(self, category_id: str) -> bool:

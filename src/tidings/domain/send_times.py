@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from tidings.domain.channels import Channel
@@ -31,20 +32,27 @@ def deferral(
     quiet: QuietHours | None, window: SendWindow | None, zone: ZoneInfo, moment: datetime
 ) -> Deferral | None:
     """None where both allow this moment."""
+    reason = _hindrance(quiet, window, zone, moment)
+    return None if reason is None else _until(reason, _allowed(quiet, window, zone, moment))
+
+
+def _hindrance(
+    quiet: QuietHours | None, window: SendWindow | None, zone: ZoneInfo, moment: datetime
+) -> Reason | None:
     wall = moment.astimezone(zone).replace(tzinfo=None, fold=0)
-    is_quiet = quiet is not None and quiet.include(wall)
-    if not is_quiet and (window is None or window.include(wall)):
-        return None
-    until = _allowed(quiet, window, zone, moment.astimezone(UTC))
-    if until is None:
-        return Deferral(Reason.NO_SEND_TIME, None)
-    return Deferral(Reason.QUIET_HOURS if is_quiet else Reason.SEND_WINDOW, until)
+    if quiet is not None and quiet.include(wall):
+        return Reason.QUIET_HOURS
+    return None if window is None or window.include(wall) else Reason.SEND_WINDOW
+
+
+def _until(reason: Reason, until: datetime | None) -> Deferral:
+    return Deferral(Reason.NO_SEND_TIME, None) if until is None else Deferral(reason, until)
 
 
 def _allowed(
     quiet: QuietHours | None, window: SendWindow | None, zone: ZoneInfo, moment: datetime
 ) -> datetime | None:
-    at: datetime | None = moment
+    at: datetime | None = moment.astimezone(UTC)
     while at is not None and at <= moment + HORIZON:
         before = at
         if quiet is not None:
@@ -56,22 +64,26 @@ def _allowed(
     return None
 
 
+_Hours: TypeAlias = tuple[QuietHours | None, SendWindow | None, ZoneInfo]
+_REMEMBERED = 10_000
+
+
 class SendTimes:
-    """Remembers what it worked out: within a batch most people share zone and hours. default: the zone of those
-    whose own is not known."""
+    """Remembers what it worked out: most people share zone and hours, and until the first moment that is allowed, it is
+    that one. default: the zone of those whose own is not known."""
 
     def __init__(self, default: ZoneInfo) -> None:
         self._default = default
         self._zones: dict[str, ZoneInfo] = {}
-        self._known: dict[
-            tuple[QuietHours | None, SendWindow | None, ZoneInfo, datetime], Deferral | None
-        ] = {}
+        self._allowed: dict[_Hours, tuple[datetime, datetime]] = {}
 
     def zone(self, name: str | None) -> ZoneInfo:
         """The zone of this name; the default for none, and for one that does not exist."""
         if name is None:
             return self._default
         if (found := self._zones.get(name)) is None:
+            if len(self._zones) >= _REMEMBERED:
+                self._zones.clear()
             found = self._zones[name] = zone_of(name) or self._default
         return found
 
@@ -84,10 +96,19 @@ class SendTimes:
     ) -> Deferral | None:
         if quiet is None and window is None:
             return None
-        key = (quiet, window, self.zone(zone), moment)
-        if key not in self._known:
-            self._known[key] = deferral(*key)
-        return self._known[key]
+        hours = quiet, window, self.zone(zone)
+        reason = _hindrance(*hours, moment)
+        return None if reason is None else _until(reason, self._first(hours, moment))
+
+    def _first(self, hours: _Hours, moment: datetime) -> datetime | None:
+        """The first moment from this one, which is not allowed, that is."""
+        if (known := self._allowed.get(hours)) and known[0] <= moment < known[1]:
+            return known[1]
+        if (found := _allowed(*hours, moment)) is not None:
+            if len(self._allowed) >= _REMEMBERED:
+                self._allowed.clear()
+            self._allowed[hours] = moment, found
+        return found
 
 
 def zone_of(name: str) -> ZoneInfo | None:

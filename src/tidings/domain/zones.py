@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+_DAY = timedelta(days=1)
 _STEP = timedelta(hours=1)
 _SECOND = timedelta(seconds=1)
+_DAYS_REMEMBERED = 4_096
+"""Of all zones: people live in few of them, and are told something on the days around this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +36,41 @@ def stretches(zone: ZoneInfo, first: datetime, beyond: datetime) -> Iterator[Str
 
     Two changes less than an hour apart would be taken for one; the time zone database has none.
     """
-    begin = first = first.astimezone(UTC)
+    first = first.astimezone(UTC)
     beyond = beyond.astimezone(UTC)
+    day = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    last: Stretch | None = None
+    while day < beyond:
+        for one in _of_day(zone, day):
+            begin, end = max(one.first, first), min(one.beyond, beyond)
+            if begin >= end:
+                continue
+            if last is not None and last.offset == one.offset:
+                last = Stretch(last.first, end, one.offset)
+                continue
+            if last is not None:
+                yield last
+            last = Stretch(begin, end, one.offset)
+        day += _DAY
+    if last is not None:
+        yield last
+
+
+@lru_cache(_DAYS_REMEMBERED)
+def _of_day(zone: ZoneInfo, day: datetime) -> tuple[Stretch, ...]:
+    """The stretches of a day of UTC."""
+    found: list[Stretch] = []
+    begin = first = day
     offset = _offset(zone, first)
-    while begin < beyond:
-        step = min(begin + _STEP, beyond)
+    for _ in range(_DAY // _STEP):
+        step = begin + _STEP
         if (later := _offset(zone, step)) != offset:
             change = _change(zone, begin, step, offset)
-            yield Stretch(first, change, offset)
-            first, offset = change, later
+            if change < day + _DAY:
+                found.append(Stretch(first, change, offset))
+                first, offset = change, later
         begin = step
-    if first < beyond:
-        yield Stretch(first, beyond, offset)
+    return (*found, Stretch(first, day + _DAY, offset))
 
 
 def at_wall_time(zone: ZoneInfo, day: date, wall: time) -> datetime:

@@ -58,7 +58,7 @@ class Decider:
         self._templates = templates
         self._categories = categories
         self._reach = reach
-        self._zone = zone
+        self._times = SendTimes(zone)
         self._new_id = new_id
         self._now = now
 
@@ -82,7 +82,7 @@ class Decider:
         ]
         categories = {known.category(submission).id for submission in batch}
         blocks = await self._blocks(connection, reached, categories)
-        now, times = self._now(), SendTimes(self._zone)
+        now = self._now()
         return [
             draft(
                 submission,
@@ -92,7 +92,7 @@ class Decider:
                 category=(category := known.category(submission)),
                 suppressed=_kept_away(blocks, addresses, category),
                 reach=self._reach,
-                times=times,
+                times=self._times,
                 now=now,
                 new_id=self._new_id,
             )

@@ -39,7 +39,9 @@ class FromDigests:
 
     digest_ids: Sequence[UUID]
 
-    async def join(self, connection: Connection, *, stored: int, refused: int) -> None:
+    async def join(
+        self, connection: Connection, *, stored: int, refused: Mapping[str, int]
+    ) -> None:
         """Raises BatchClosedError."""
         if not await digests.finish(connection, self.digest_ids):
             raise BatchClosedError

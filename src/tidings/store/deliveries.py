@@ -92,7 +92,7 @@ async def load(
         f"""SELECT d.notification_id, d.id, d.channel, d.sealed_address, n.template_id, n.template_version,
              n.category, n.routing, n.on_unknown, n.user_id, n.batch_id, n.send_at, n.expires_at, n.sealed,
              d.decisions ~ '(^| )collapsed@' AS replaced, {BLOCKS} AS blocks,
-             {preferences.COLUMNS}
+             {preferences.COLUMN}
            FROM unnest($1::uuid[], $2::uuid[]) AS c (notification_id, id)
            JOIN deliveries d ON d.notification_id = c.notification_id AND d.id = c.id
            JOIN notifications n ON n.id = c.notification_id
@@ -267,7 +267,7 @@ def _work(row: Record, keyring: KeyRing) -> Work:
         unreadable=unreadable,
         blocks=read_blocks(row["blocks"]),
         replaced=bool(row["replaced"]),
-        preferences=preferences.parsed(row),
+        preferences=preferences.parsed(row["preferences"]),
     )
 
 

@@ -34,7 +34,7 @@ async def fetch_many(
 ) -> dict[str, Person]:
     """Who is known of these, with one query."""
     rows = await connection.fetch(
-        f"""SELECT w.id, u.sealed, u.locale, u.timezone, {preferences.COLUMNS}, d.device_ids, d.tokens
+        f"""SELECT w.id, u.sealed, u.locale, u.timezone, {preferences.COLUMN}, d.device_ids, d.tokens
            FROM unnest($1::text[]) AS w (id)
            LEFT JOIN users u ON u.id = w.id LEFT JOIN preferences p ON p.user_id = w.id
            LEFT JOIN LATERAL (SELECT array_agg(d.id ORDER BY d.id) AS device_ids,
@@ -73,6 +73,6 @@ def _person(row: Record, keyring: KeyRing) -> Person:
         push_tokens=tokens,
         locale=row["locale"],
         timezone=row["timezone"],
-        preferences=preferences.parsed(row),
+        preferences=preferences.parsed(row["preferences"]),
         unreadable=unreadable,
     )

@@ -3,23 +3,30 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
+
+import orjson
 
 from tidings.domain import ids
 from tidings.domain.categories import Cadence
 from tidings.domain.hours import WEEKDAYS
 from tidings.domain.preferences import NO_PREFERENCES, Choices, DigestTime, Preferences
 from tidings.domain.quiet_hours import QuietHours
-from tidings.store.database import Connection, Reader, Record
+from tidings.store.database import Connection, Reader
 from tidings.store.hours import hours_document, read_hours
 
 Source = Literal["api", "page", "unsubscribe"]
 
 _CADENCES = {one.value: one for one in Cadence}
 
-COLUMNS = "p.channels, p.categories, p.templates, p.quiet_hours, p.digests"
+COLUMN = """CASE WHEN p.user_id IS NOT NULL THEN
+  json_build_array(p.channels, p.categories, p.templates, p.quiet_hours, p.digests)::text END AS preferences"""
 """SQL for a query of preferences `p`: what `parsed` reads."""
+
+# Many people choose alike: what was read once is not read again for each of them.
+_REMEMBERED = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +53,9 @@ class PreferenceChange:
 
 async def fetch(connection: Reader, user_id: str) -> Preferences:
     row = await connection.fetchrow(
-        f"SELECT {COLUMNS} FROM preferences p WHERE user_id = $1", user_id
+        f"SELECT {COLUMN} FROM preferences p WHERE user_id = $1", user_id
     )
-    return NO_PREFERENCES if row is None else parsed(row)
+    return NO_PREFERENCES if row is None else parsed(row["preferences"])
 
 
 async def change(
@@ -64,10 +71,10 @@ async def change(
             "INSERT INTO preferences (user_id) VALUES ($1) ON CONFLICT DO NOTHING", user_id
         )
         row = await connection.fetchrow(
-            f"SELECT {COLUMNS} FROM preferences p WHERE user_id = $1 FOR UPDATE", user_id
+            f"SELECT {COLUMN} FROM preferences p WHERE user_id = $1 FOR UPDATE", user_id
         )
         assert row is not None
-        before = parsed(row)
+        before = parsed(row["preferences"])
         after = edit(before)
         if changes := _changes(before, after):
             await _write(connection, user_id, after)
@@ -96,17 +103,21 @@ async def history(
     return [PreferenceChange(**row) for row in rows]
 
 
-def parsed(row: "Mapping[str, Any] | Record") -> Preferences:
-    """Choices as the columns hold them; null where there are none."""
-    if row["channels"] is None:
-        return NO_PREFERENCES
-    digests = row["digests"] or {}
+def parsed(stored: str | None) -> Preferences:
+    """Choices as the column holds them; None where there are none. Those who chose alike share them."""
+    return NO_PREFERENCES if stored is None else _parsed(stored)
+
+
+@lru_cache(_REMEMBERED)
+def _parsed(stored: str) -> Preferences:
+    channels, categories, templates, quiet_hours, digests = orjson.loads(stored)
+    digests = digests or {}
     return Preferences(
-        # As they are: a channel equals its name, also as a key, and each accept would pay for making them anew.
-        channels=row["channels"],
-        categories=row["categories"],
-        templates=row["templates"] or {},
-        quiet_hours=read_hours(QuietHours, row["quiet_hours"]),
+        # As they are: a channel equals its name, also as a key.
+        channels=channels,
+        categories=categories,
+        templates=templates or {},
+        quiet_hours=read_hours(QuietHours, quiet_hours),
         digests={name: _CADENCES[how] for name, how in digests.get("categories", {}).items()},
         digest_time=_read_digest_time(digests),
     )
