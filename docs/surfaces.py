@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from tidings.api.app import RESOURCES, create_app
 from tidings.api.authentication import ALLOWED, Permission, Require
+from tidings.api.feed_access import OwnOr
 from tidings.api.parts import Parts
 from tidings.cli import app as command_line
 from tidings.cli.group import LazyGroup
@@ -58,7 +59,7 @@ def _permissions() -> dict[tuple[str, str], str]:
         if not isinstance(route, APIRoute):
             continue
         for dependency in route.dependant.dependencies:
-            if isinstance(dependency.call, Require):
+            if isinstance(dependency.call, Require | OwnOr):
                 permission = str(dependency.call.permission)
                 found |= {
                     (method.lower(), route.path): permission for method in route.methods or ()

@@ -144,3 +144,22 @@ class Metrics:
             ["account", "state", "reason"],
             registry=registry,
         )
+        self.feed_connections = Gauge(
+            "tidings_feed_connections",
+            "Open streams of in-app feeds.",
+            ["transport"],
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self.feed_events = Counter(
+            "tidings_feed_events",
+            "Events sent to those who watch a feed, heartbeats included.",
+            ["transport"],
+            registry=registry,
+        )
+        self.feed_closed = Counter(
+            "tidings_feed_closed",
+            "Streams of in-app feeds that ended, by why.",
+            ["transport", "reason"],
+            registry=registry,
+        )

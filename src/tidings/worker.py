@@ -16,6 +16,7 @@ from tidings.store import (
     batch_sweeps,
     batches,
     endpoints,
+    feeds,
     idempotency,
     limits,
     once,
@@ -107,6 +108,7 @@ class Worker:
             "limits": limits.forget,
             "batch_sweeps": lambda connection: batch_sweeps.finish(connection, self.pump.wake),
             "endpoints": self._disable_endpoints,
+            "feed_changes": lambda connection: feeds.forget_changes(connection, keep.feed_changes),
             "outbox": lambda connection: outbox.trim(connection, keep.outbox),
         }
 

@@ -48,21 +48,24 @@ async def test_feed_newest_first(busy: System) -> None:
 async def test_mark_read(busy: System) -> None:
     first, second, third = await fill(busy, "marker", 3)
     count = "/users/marker/inbox/unread_count"
-    assert (await busy.call("GET", count)).body == {"unread": 3}
+    before = (await busy.call("GET", count)).body
+    assert before == {"unread": 3, "unseen": 3, "total": 3, "number": before["number"]}
     answer = await busy.call("POST", f"/users/marker/inbox/{second}/read")
-    assert answer.body == {"marked": 1, "unread": 2}
+    after = {"unread": 2, "unseen": 2, "total": 3, "number": before["number"] + 1}
+    assert answer.body == {"marked": 1, **after}
     unread = await feed(busy, "marker", "?unread=true")
     assert [entry["id"] for entry in unread["entries"]] == [third, first]
     read_at = [e["read_at"] for e in (await feed(busy, "marker"))["entries"] if e["id"] == second]
     again = await busy.call("POST", f"/users/marker/inbox/{second}/read")
-    assert again.body == {"marked": 0, "unread": 2}
+    assert again.body == {"marked": 0, **after}
     assert [
         e["read_at"] for e in (await feed(busy, "marker"))["entries"] if e["id"] == second
     ] == read_at
     everything = await busy.call("POST", "/users/marker/inbox/read")
-    assert everything.body == {"marked": 2, "unread": 0}
+    read = {"unread": 0, "unseen": 0, "total": 3, "number": before["number"] + 2}
+    assert everything.body == {"marked": 2, **read}
     assert (await feed(busy, "marker", "?unread=true"))["entries"] == []
-    assert (await busy.call("GET", count)).body == {"unread": 0}
+    assert (await busy.call("GET", count)).body == read
 
 
 async def test_a_feed_belongs_to_its_user(busy: System) -> None:

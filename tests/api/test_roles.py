@@ -16,7 +16,7 @@ from tidings.api.app import create_app
 from tidings.api.parts import Parts
 from tidings.api.problems import Code
 from tidings.metrics import Metrics
-from tidings.settings import ApiSettings
+from tidings.settings import ApiSettings, InboxSettings
 from tidings.store import api_keys
 from tidings.store.api_keys import Role
 
@@ -105,7 +105,14 @@ ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("GET", "/users/{user_id}/inbox"): READERS,
     ("GET", "/users/{user_id}/inbox/unread_count"): READERS,
     ("POST", "/users/{user_id}/inbox/read"): SENDERS,
+    ("GET", "/users/{user_id}/inbox/events"): READERS,
+    ("POST", "/users/{user_id}/inbox/tokens"): SENDERS,
+    ("POST", "/users/{user_id}/inbox/seen"): SENDERS,
+    ("POST", "/users/{user_id}/inbox/archive"): SENDERS,
     ("POST", "/users/{user_id}/inbox/{entry_id}/read"): SENDERS,
+    ("POST", "/users/{user_id}/inbox/{entry_id}/unread"): SENDERS,
+    ("POST", "/users/{user_id}/inbox/{entry_id}/archive"): SENDERS,
+    ("POST", "/users/{user_id}/inbox/{entry_id}/unarchive"): SENDERS,
     ("GET", "/outbox"): EDITORS,
     ("POST", "/schedules"): SENDERS,
     ("GET", "/schedules"): READERS,
@@ -182,6 +189,9 @@ def routes_of_the_app() -> set[tuple[str, str]]:
         ready=nothing,
         sweep=nothing,
         schedules_changed=nothing,
+        hub=nothing,
+        tell=nothing,
+        inbox=InboxSettings(),
     )
     return set(_walk(create_app(parts).routes))
 

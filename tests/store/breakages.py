@@ -40,6 +40,8 @@ BREAKAGES = {
     "inbox_without_delivery": [
         f"UPDATE inbox SET id = {OTHER} WHERE id = (SELECT min(id::text)::uuid FROM inbox)"
     ],
+    "feed_out_of_count": ["UPDATE feeds SET unread = unread + 1"],
+    "feed_with_gaps": ["UPDATE feed_changes SET number = number - 1"],
     "lease_left_behind": [
         f"UPDATE queue SET lease = {OTHER}, due_at = now() - interval '1 day'",
     ],

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from tidings import __version__
 from tidings.api import problems
+from tidings.api.cross_origin import CrossOrigin
 from tidings.api.hot import Endpoint, HotRoutes
 from tidings.api.limits import BodyLimit
 from tidings.api.methods import methods_of
@@ -30,6 +31,8 @@ from tidings.api.routes import (
     digests,
     explain,
     inbox,
+    inbox_events,
+    inbox_tokens,
     limits,
     notifications,
     operations,
@@ -68,6 +71,8 @@ RESOURCES = (
     categories,
     preferences,
     inbox,
+    inbox_tokens,
+    inbox_events,
     suppressions,
     topics,
     attributes,
@@ -96,7 +101,7 @@ def create_server(parts: Parts, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
 
     app = create_app(parts)
     app.router.routes.extend(pages)
-    return HotRoutes(app, HOT, around)
+    return CrossOrigin(HotRoutes(app, HOT, around), parts.inbox.origins)
 
 
 def create_app(parts: Parts) -> FastAPI:

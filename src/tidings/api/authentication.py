@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
+from starlette.requests import HTTPConnection
 
 from tidings.api.problems import Code, Problem
 from tidings.store.api_keys import ApiKey, ApiKeyCache, Role
@@ -27,7 +28,7 @@ ALLOWED: dict[Role, frozenset[Permission]] = {
 }
 
 # Only for the OpenAPI document: it describes the header, authenticate() reads it.
-_BEARER = HTTPBearer(
+API_KEY = HTTPBearer(
     auto_error=False, scheme_name="API key", description="`Authorization: Bearer <api key>`"
 )
 
@@ -38,10 +39,10 @@ class Authentication:
     def __init__(self, keys: ApiKeyCache) -> None:
         self._keys = keys
 
-    async def require(self, request: Request, permission: Permission) -> ApiKey:
+    async def require(self, request: HTTPConnection, permission: Permission) -> ApiKey:
         """Raises Problem 401 or 403."""
-        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        key = await self._keys.find(secret.strip()) if scheme.lower() == "bearer" else None
+        secret = bearer_of(request)
+        key = await self._keys.find(secret) if secret is not None else None
         if key is None:
             raise Problem(
                 Code.UNAUTHORIZED,
@@ -53,13 +54,19 @@ class Authentication:
         return key
 
 
+def bearer_of(request: HTTPConnection) -> str | None:
+    """What stands behind `Authorization: Bearer`."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
+
+
 class Require:
     """A dependency that lets only keys with this permission pass."""
 
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
 
-    async def __call__(self, request: Request, _: Annotated[object, Depends(_BEARER)]) -> ApiKey:
+    async def __call__(self, request: Request, _: Annotated[object, Depends(API_KEY)]) -> ApiKey:
         return await self.check(request)
 
     async def check(self, request: Request) -> ApiKey:

@@ -10,6 +10,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from tidings.api.authentication import Require
+from tidings.api.feed_access import OwnOr
 from tidings.api.problems import Code, Problem
 
 
@@ -28,7 +29,9 @@ class StrictJson(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        guards = [one.call for one in self.dependant.dependencies if isinstance(one.call, Require)]
+        guards = [
+            one.call for one in self.dependant.dependencies if isinstance(one.call, Require | OwnOr)
+        ]
 
         async def strictly(request: Request) -> Response:
             for guard in guards:

@@ -9,10 +9,11 @@ from fastapi import Depends, Request
 from tidings.api.authentication import Authentication
 from tidings.domain.limits import Limit
 from tidings.domain.provider import Account
+from tidings.inbox.hub import Hub
 from tidings.intake.accept import Intake
 from tidings.intake.replaying import Replayer
 from tidings.metrics import Metrics
-from tidings.settings import ApiSettings
+from tidings.settings import ApiSettings, InboxSettings
 from tidings.store.database import Pool
 from tidings.store.keyring import KeyRing
 from tidings.store.templates import TemplateCache
@@ -23,7 +24,8 @@ class Parts:
     """providers: the provider of each account, by account name. exposition: the text of /metrics.
     ready: raises, or returns what is not ready yet (empty when all is). sweep: a batch is to be swept. schedules_changed: one may come due
     sooner than was known. limits: the rate limits there are. accounts: in the order of the settings;
-    breakers: names of those that have one. max_callback: bytes."""
+    breakers: names of those that have one. max_callback: bytes. hub: of all who watch a feed here.
+    tell: after a commit, that these users' feeds changed."""
 
     settings: ApiSettings
     pool: Pool
@@ -38,6 +40,9 @@ class Parts:
     ready: Callable[[], Awaitable[str]]
     sweep: Callable[[], None]
     schedules_changed: Callable[[], None]
+    hub: Hub
+    tell: Callable[[Sequence[str]], None]
+    inbox: InboxSettings
     max_callback: int = 4 * 2**20
     limits: Sequence[Limit] = ()
     accounts: Sequence[Account] = ()

@@ -35,6 +35,7 @@ class Code(Enum):
     TOO_MANY_DELIVERIES = "too_many_deliveries", 400, "The notification has too many addresses"
     INVALID_DATA = "invalid_data", 400, "The data does not fit the template"
     UNAUTHORIZED = "unauthorized", 401, "No valid API key"
+    TOKEN_EXPIRED = "token_expired", 401, "The user's token has expired"
     CALLBACK_REFUSED = "callback_refused", 403, "The callback is not the vendor's"
     FORBIDDEN = "forbidden", 403, "The API key's role does not allow this"
     NOT_FOUND = "not_found", 404, "Not found"
@@ -53,12 +54,14 @@ class Code(Enum):
     DIGEST_CLOSED = "digest_closed", 409, "The digest gathers no more"
     STREAM_CONFLICT = "stream_conflict", 409, "Another stream fills this batch"
     BODY_TOO_LARGE = "body_too_large", 413, "The body is too large"
+    TOO_MANY_STREAMS = "too_many_streams", 429, "The user has too many open streams"
     RECIPIENT_UNREADABLE = (
         "recipient_unreadable",
         500,
         "What is stored of the recipient cannot be read",
     )
     INTERNAL_ERROR = "internal_error", 500, "Something went wrong here"
+    NO_ROOM = "no_room", 503, "This process takes no more streams"
     UNAVAILABLE = "unavailable", 503, "The database cannot be reached"
 
     def __init__(self, code: str, status: int, title: str) -> None:

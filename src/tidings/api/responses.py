@@ -14,6 +14,7 @@ _TEXT = {
     405: "Method not allowed.",
     409: "It conflicts with what is there.",
     413: "The body is too large.",
+    429: "Too many at a time; try again later.",
     500: "Something went wrong here; it was logged.",
     503: "The database cannot be reached; try again.",
 }

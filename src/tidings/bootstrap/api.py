@@ -14,7 +14,9 @@ from tidings.api.app import create_server
 from tidings.api.authentication import Authentication
 from tidings.api.parts import Parts
 from tidings.api.routes.callbacks import callback_routes
+from tidings.api.routes.inbox_socket import LONGEST_MESSAGE, socket_routes
 from tidings.bootstrap.exposition import exposition
+from tidings.bootstrap.feeds import open_hub, open_teller
 from tidings.bootstrap.foundation import (
     Checkpoint,
     Foundation,
@@ -26,6 +28,8 @@ from tidings.bootstrap.health import breakers_of
 from tidings.bootstrap.intake import notifying, now, open_intake, reach_of
 from tidings.bootstrap.receipts import open_receipts
 from tidings.domain.channels import PERSONAL
+from tidings.inbox.hub import Hub
+from tidings.inbox.telling import Teller
 from tidings.intake.replaying import Replayer
 from tidings.intake.scheduling import Scheduler
 from tidings.intake.sweeping import Sweeper
@@ -35,6 +39,7 @@ from tidings.store import attribute_fills, batch_sweeps
 from tidings.store.api_keys import ApiKeyCache
 from tidings.store.categories import CategoryCache
 from tidings.store.database import Pool, open_pool
+from tidings.store.feeds import CHANNEL as FEEDS
 from tidings.store.listener import Listener
 from tidings.store.templates import TemplateCache
 from tidings.web.pages import Pages
@@ -67,6 +72,7 @@ async def run_api(
             lambda connection: attribute_fills.step(connection, foundation.keyring),
         )
         schedules_changed = asyncio.Event()
+        hub, teller = open_hub(hot, foundation.keyring, settings.inbox), open_teller(hot)
         parts = _parts(
             foundation,
             pool,
@@ -77,13 +83,18 @@ async def run_api(
             waker,
             sweeper,
             schedules_changed.set,
+            hub,
+            teller,
             checkpoint,
         )
         receipts = open_receipts(
             foundation, hot, parts.metrics, wake=waker.wake, checkpoint=checkpoint
         )
         scheduler = Scheduler(pool, foundation.keyring, parts.intake, now, schedules_changed)
-        listener = Listener(foundation.dsn, {_CHANGES: _forgetting(keys, templates, categories)})
+        listener = Listener(
+            foundation.dsn,
+            {_CHANGES: _forgetting(keys, templates, categories), FEEDS: hub.heard},
+        )
         listening = listening or bind(
             settings.api.host, settings.api.port, shared=settings.api.processes > 1
         )
@@ -94,13 +105,18 @@ async def run_api(
                     [
                         *_pages(foundation, pool).routes(),
                         *callback_routes(receipts.receiver, settings.web.public_url),
+                        *socket_routes(),
                     ],
                 ),
                 log_config=None,
+                log_level="warning",  # below that, it writes URLs, and some of them hold tokens
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # nothing depends on the client's address or scheme
                 timeout_graceful_shutdown=int(settings.api.shutdown_grace),
+                ws="websockets-sansio",
+                ws_max_size=LONGEST_MESSAGE,
+                ws_per_message_deflate=False,  # its memory, for each connection, is more than it saves
                 lifespan="off",
             )
         )
@@ -111,7 +127,10 @@ async def run_api(
                 tasks.create_task(sweeper.run()),
                 tasks.create_task(scheduler.run()),
                 tasks.create_task(receipts.reader.run()),
-                tasks.create_task(_stop_when(stop, server)),
+                tasks.create_task(hub.run()),
+                tasks.create_task(hub.poll()),
+                tasks.create_task(teller.run()),
+                tasks.create_task(_stop_when(stop, server, hub)),
             ]
             log.info("api.started", host=settings.api.host, port=listening.getsockname()[1])
             await server.serve(sockets=[listening])
@@ -156,6 +175,8 @@ def _parts(
     waker: Waker,
     sweeper: Sweeper,
     schedules_changed: Callable[[], None],
+    hub: Hub,
+    teller: Teller,
     checkpoint: Checkpoint,
 ) -> Parts:
     registry = CollectorRegistry()
@@ -194,6 +215,9 @@ def _parts(
         ready=_ready(pool),
         sweep=sweeper.wake,
         schedules_changed=schedules_changed,
+        hub=hub,
+        tell=teller.tell,
+        inbox=foundation.settings.inbox,
         max_callback=foundation.settings.receipts.max_body,
         limits=foundation.settings.rate_limits,
         accounts=foundation.accounts,
@@ -237,7 +261,8 @@ def _forgetting(
     return heard
 
 
-async def _stop_when(stop: asyncio.Event, server: uvicorn.Server) -> None:
+async def _stop_when(stop: asyncio.Event, server: uvicorn.Server, hub: Hub) -> None:
     await stop.wait()
     log.info("api.stopping")
+    hub.stop()  # else their streams would be waited for
     server.should_exit = True

@@ -12,6 +12,7 @@ import uuid_utils.compat as uuids
 from prometheus_client import CollectorRegistry
 
 from tidings.bootstrap.audience import open_audience_work
+from tidings.bootstrap.feeds import open_teller
 from tidings.bootstrap.foundation import Checkpoint, Foundation, check_keyring, pass_by
 from tidings.bootstrap.health import breakers_of, watched_of
 from tidings.delivery.accounts import Accounts, OpenAccount
@@ -24,6 +25,7 @@ from tidings.delivery.wishes import Wishes
 from tidings.domain.messages import Message, described
 from tidings.domain.priorities import Priority
 from tidings.domain.retry import RetryPolicies, RetryPolicy
+from tidings.inbox.telling import Teller
 from tidings.metrics import Metrics
 from tidings.providers.catalogue import Ports
 from tidings.providers.guard import Guard, read_allowed
@@ -65,7 +67,8 @@ async def open_worker(
         uniform=random.random,
         freed=lambda: pump.wake(),  # noqa: PLW0108 - the pump is made below
     )
-    accounts = open_accounts(foundation, pool, health)
+    teller = open_teller(pool)
+    accounts = open_accounts(foundation, pool, health, teller)
     batches, categories = BatchStates(), CategoryCache()
     pump = Pump(
         pool=pool,
@@ -111,7 +114,7 @@ async def open_worker(
         settings.retention,
         hears,
         metrics,
-        audience.runs,
+        (*audience.runs, teller.run),
     )
 
 
@@ -138,12 +141,17 @@ def policies_of(settings: Settings) -> RetryPolicies:
     )
 
 
-def open_accounts(foundation: Foundation, pool: Pool, health: Health | None = None) -> Accounts:
-    """Every account with its provider; none is connected before it is used."""
+def open_accounts(
+    foundation: Foundation,
+    pool: Pool,
+    health: Health | None = None,
+    teller: Teller | None = None,
+) -> Accounts:
+    """Every account with its provider; none is connected before it is used. teller: is told whose feeds changed."""
     ports = Ports(
         http=HttpClient(),
         guarded=GuardedHttp(Guard(read_allowed(foundation.settings.outbound.allow))),
-        store_in_app=_store_in_app(pool, foundation.keyring),
+        store_in_app=_store_in_app(pool, foundation.keyring, teller or open_teller(pool)),
         store_outbox=_store_outbox(pool, foundation.keyring),
     )
     manifests = foundation.catalogue.manifests
@@ -165,7 +173,9 @@ def open_accounts(foundation: Foundation, pool: Pool, health: Health | None = No
     )
 
 
-def _store_in_app(pool: Pool, keyring: KeyRing) -> Callable[[Sequence[Message]], Awaitable[None]]:
+def _store_in_app(
+    pool: Pool, keyring: KeyRing, teller: Teller
+) -> Callable[[Sequence[Message]], Awaitable[None]]:
     async def store(messages: Sequence[Message]) -> None:
         entries = [
             inbox.Entry(
@@ -177,7 +187,8 @@ def _store_in_app(pool: Pool, keyring: KeyRing) -> Callable[[Sequence[Message]],
             for message in messages
         ]
         async with borrow(pool) as connection:
-            await inbox.add(connection, entries, keyring)
+            changed = await inbox.add(connection, entries, keyring)
+        teller.tell(changed)
 
     return store
 

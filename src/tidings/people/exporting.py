@@ -63,7 +63,7 @@ async def _notifications(pool: Pool, trail: Trail, keyring: KeyRing) -> AsyncIte
 async def _inbox(pool: Pool, user_id: str, keyring: KeyRing) -> AsyncIterator[Entry]:
     before: UUID | None = None
     while page := await inbox.listed(
-        pool, user_id, keyring, before=before, limit=_PAGE, unread_only=False
+        pool, user_id, keyring, before=before, limit=_PAGE, archived=None
     ):
         for entry in page:
             yield {"kind": "inbox_entry", "created_at": entry.created_at, **asdict(entry)}

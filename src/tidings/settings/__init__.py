@@ -6,6 +6,7 @@ file is `tidings.toml` in the working directory, or what `TIDINGS_CONFIG` names.
 
 from tidings.settings.accounts import AccountSettings
 from tidings.settings.everything import Settings
+from tidings.settings.inbox import InboxSettings
 from tidings.settings.keeping import RetentionSettings
 from tidings.settings.loading import load, publish
 from tidings.settings.processes import ApiSettings, LogSettings, OutboundSettings, WorkerSettings
@@ -27,6 +28,7 @@ __all__ = [
     "ApiSettings",
     "BreakerChanges",
     "BreakerSettings",
+    "InboxSettings",
     "LimitSettings",
     "LogSettings",
     "OutboundSettings",

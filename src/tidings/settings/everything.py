@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from tidings.domain.limits import Limit, Scope
 from tidings.settings.accounts import AccountSettings
+from tidings.settings.inbox import InboxSettings
 from tidings.settings.keeping import RetentionSettings
 from tidings.settings.processes import ApiSettings, LogSettings, OutboundSettings, WorkerSettings
 from tidings.settings.receipts import ReceiptSettings
@@ -63,6 +64,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     web: WebSettings = WebSettings()
     receipts: ReceiptSettings = ReceiptSettings()
+    inbox: InboxSettings = InboxSettings()
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
     """Provider accounts by name, as `[accounts.NAME]` with `provider = "…"` and its fields."""
 

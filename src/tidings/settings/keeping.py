@@ -26,3 +26,5 @@ class RetentionSettings(Section):
     """Messages that the outbox keeps; the oldest go first."""
     idempotency: Seconds = 86_400
     """Seconds for which an Idempotency-Key is remembered."""
+    feed_changes: Seconds = 86_400
+    """Seconds for which changes of in-app feeds are kept for those who come back; after that they load it anew."""

@@ -148,6 +148,24 @@ CHECKS = (
              AND NOT EXISTS (SELECT FROM forgotten WHERE what = 'notifications' AND i.id < before)""",
     ),
     Check(
+        "feed_out_of_count",
+        "The counters of every feed are those of its entries, unless some of these have just been forgotten.",
+        """SELECT coalesce(f.user_id, c.user_id) FROM feeds f FULL JOIN (
+             SELECT user_id, count(*) FILTER (WHERE read_at IS NULL AND archived_at IS NULL) AS unread,
+               count(*) FILTER (WHERE seen_at IS NULL AND archived_at IS NULL) AS unseen,
+               count(*) FILTER (WHERE archived_at IS NULL) AS total
+             FROM inbox GROUP BY user_id) c ON c.user_id = f.user_id
+           WHERE (coalesce(f.unread, 0), coalesce(f.unseen, 0), coalesce(f.total, 0))
+               <> (coalesce(c.unread, 0), coalesce(c.unseen, 0), coalesce(c.total, 0))
+             AND NOT EXISTS (SELECT FROM forgotten WHERE what = 'inbox' AND at > f.counted_at)""",
+    ),
+    Check(
+        "feed_with_gaps",
+        "The numbers of a feed's changes have no gaps, and end with its last.",
+        """SELECT f.user_id FROM feeds f JOIN feed_changes c ON c.user_id = f.user_id
+           GROUP BY f.user_id, f.last HAVING max(c.number) <> f.last OR max(c.number) - min(c.number) >= count(*)""",
+    ),
+    Check(
         "lease_left_behind",
         "No lease has run out for longer than ten leases.",
         """SELECT q.delivery_id::text FROM queue q

@@ -15,7 +15,7 @@ import structlog
 
 from tidings.domain import ids
 from tidings.settings import RetentionSettings
-from tidings.store import account_health, batches, callbacks, dead_letters, digests, receipts
+from tidings.store import account_health, batches, callbacks, dead_letters, digests, feeds, receipts
 from tidings.store.database import Connection
 from tidings.store.weeks import (
     INBOX,
@@ -54,6 +54,9 @@ async def forget(connection: Connection, keep: RetentionSettings) -> AsyncIterat
         if days:
             async for one in forget_weeks(connection, group, now - timedelta(days=days)):
                 yield one
+    more = True
+    while more:
+        more = await feeds.recount(connection)
     for table, days, step in (
         ("batches", keep.batches, batches.forget_before),
         ("digests", keep.notifications, digests.forget_before),
@@ -148,7 +151,8 @@ async def _delete(
             if not page:
                 return
             deleted = await _delete_chunk(connection, group, page, since)
-            await remember(connection, group, beyond)
+            if any(deleted.values()):
+                await remember(connection, group, beyond)
         for name, rows in deleted.items():
             if rows:
                 yield Forgotten(name, rows=rows)

@@ -46,6 +46,8 @@ NOTIFICATIONS = Group(
         _DELIVERIES,
         Table("attempts", "delivery_id", of_deliveries=True),
         Table("receipts", "delivery_id", of_deliveries=True),
+        Table("link_targets", "delivery_id", of_deliveries=True),
+        Table("engagements", "delivery_id", of_deliveries=True),
     ),
     alive=_DELIVERIES,
     still="(status = 'pending' OR updated_at >= $1)",
@@ -151,8 +153,8 @@ async def queued_in(connection: Connection, week: Week, most: int) -> list[UUID]
 async def remember(connection: Connection, group: Group, before: UUID) -> None:
     """That what was accepted before this id may be forgotten."""
     await connection.execute(
-        """INSERT INTO forgotten AS f VALUES ($1, $2)
-           ON CONFLICT (what) DO UPDATE SET before = excluded.before WHERE f.before < excluded.before""",
+        """INSERT INTO forgotten AS f (what, before) VALUES ($1, $2)
+           ON CONFLICT (what) DO UPDATE SET before = greatest(f.before, excluded.before), at = excluded.at""",
         group.name,
         before,
     )
