@@ -1,6 +1,7 @@
 """Fill in what the reference pages take from the code: python docs/generate.py [--check]
 
-A page holds regions between `<!-- generated: NAME -->` and `<!-- end -->`; the rest is written by hand.
+A page holds regions between `<!-- generated: NAME -->` and `<!-- end -->`; the rest is written by hand. The pages of
+providers are made whole.
 With --check nothing is written, and the exit status is 1 when a page is not up to date.
 """
 
@@ -8,10 +9,14 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import declared
 import surfaces
+import vendors
+
+from tidings.providers.catalogue import MANIFESTS
 
 REFERENCE = Path(__file__).parent / "reference"
 _REGION = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -24,10 +29,11 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
         declared.reasons,
         declared.statuses,
         declared.metrics,
-        declared.providers,
         surfaces.roles,
         surfaces.routes,
         surfaces.commands,
+        vendors.compared,
+        vendors.general,
     )
 }
 
@@ -39,16 +45,30 @@ def filled(page: str) -> str:
     )
 
 
+def _pages() -> list[Path]:
+    written = [*REFERENCE.glob("*.md"), *vendors.PAGES.glob("*.md")]
+    return sorted({*written, *_made()})
+
+
+def _made() -> Mapping[Path, Callable[[], str]]:
+    """Pages that are made whole."""
+    return {
+        (vendors.PAGES / f"{name}.md").resolve(): partial(vendors.page, manifest)
+        for name, manifest in MANIFESTS.items()
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing; 1 if not up to date")
-    parser.add_argument("pages", nargs="*", type=Path, default=sorted(REFERENCE.glob("*.md")))
+    parser.add_argument("pages", nargs="*", type=Path, default=_pages())
     options = parser.parse_args(arguments)
     stale = 0
+    made = _made()
     for path in options.pages:
-        page = path.read_text(encoding="utf-8")
-        fresh = filled(page)
+        page = path.read_text(encoding="utf-8") if path.exists() else ""
+        fresh = made[path.resolve()]() if path.resolve() in made else filled(page)
         if fresh == page:
             continue
         stale += 1

@@ -1,5 +1,6 @@
 """What the documentation says of the code is so."""
 
+import importlib
 import json
 import re
 import subprocess
@@ -12,6 +13,7 @@ from examples.demo.scenes import CONTRACT
 from pydantic import BaseModel
 
 from tests.docs.pages import DOCS, PAGES, ROOT, Block, all_blocks, anchors, links, name_of
+from tidings import providers
 from tidings.api.openapi import EXAMPLE
 from tidings.api.routes.preferences import PreferencesView
 from tidings.api.routes.templates import TemplateCreate
@@ -22,6 +24,7 @@ from tidings.providers.webhook.signing import read_secret
 from tidings.rendering.source import TemplateContent
 from tidings.settings import load
 
+PROVIDERS = DOCS / "reference/providers"
 _SECRET = "whsec_" + "c2VjcmV0" * 4
 
 
@@ -48,6 +51,24 @@ def test_a_page_that_is_not_up_to_date_is_noticed_and_mended(tmp_path: Path) -> 
     assert "It is gone." in page.read_text(encoding="utf-8")
     assert _generate(str(page)).returncode == 0
     assert page.read_text(encoding="utf-8") == right
+
+
+def test_each_provider_has_a_page_with_its_errors() -> None:
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in PROVIDERS.glob("[a-z]*.md")}
+    assert pages.keys() == MANIFESTS.keys()
+    for folder in sorted(Path(providers.__file__).parent.glob("*/verdicts.py")):
+        name = folder.parent.name
+        table = getattr(
+            importlib.import_module(f"tidings.providers.{name}.verdicts"), "TABLE", None
+        )
+        if table is None:
+            assert name == "smtp"  # replies are no HTTP; its table has another shape
+            continue
+        assert table.docs_url.startswith("https://")
+        assert f"<{table.docs_url}>" in pages[name]
+        for one in table.rules:
+            assert all(f"`{code}`" in pages[name] for code in one.codes)
+            assert one.meaning.replace("<", "\\<") in pages[name]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
