@@ -32,14 +32,17 @@ def deferral(
     quiet: QuietHours | None, window: SendWindow | None, zone: ZoneInfo, moment: datetime
 ) -> Deferral | None:
     """None where both allow this moment."""
-    reason = _hindrance(quiet, window, zone, moment)
+    reason = _hindrance(quiet, window, _wall(zone, moment))
     return None if reason is None else _until(reason, _allowed(quiet, window, zone, moment))
 
 
+def _wall(zone: ZoneInfo, moment: datetime) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
 def _hindrance(
-    quiet: QuietHours | None, window: SendWindow | None, zone: ZoneInfo, moment: datetime
+    quiet: QuietHours | None, window: SendWindow | None, wall: datetime
 ) -> Reason | None:
-    wall = moment.astimezone(zone).replace(tzinfo=None, fold=0)
     if quiet is not None and quiet.include(wall):
         return Reason.QUIET_HOURS
     return None if window is None or window.include(wall) else Reason.SEND_WINDOW
@@ -76,6 +79,8 @@ class SendTimes:
         self._default = default
         self._zones: dict[str, ZoneInfo] = {}
         self._allowed: dict[_Hours, tuple[datetime, datetime]] = {}
+        self._moment: datetime | None = None
+        self._walls: dict[ZoneInfo, datetime] = {}
 
     def zone(self, name: str | None) -> ZoneInfo:
         """The zone of this name; the default for none, and for one that does not exist."""
@@ -96,9 +101,18 @@ class SendTimes:
     ) -> Deferral | None:
         if quiet is None and window is None:
             return None
-        hours = quiet, window, self.zone(zone)
-        reason = _hindrance(*hours, moment)
+        hours = quiet, window, (clock := self.zone(zone))
+        reason = _hindrance(quiet, window, self._wall(clock, moment))
         return None if reason is None else _until(reason, self._first(hours, moment))
+
+    def _wall(self, clock: ZoneInfo, moment: datetime) -> datetime:
+        """A batch asks for one moment, again and again."""
+        if moment is not self._moment:
+            self._moment = moment
+            self._walls.clear()
+        if (found := self._walls.get(clock)) is None:
+            found = self._walls[clock] = _wall(clock, moment)
+        return found
 
     def _first(self, hours: _Hours, moment: datetime) -> datetime | None:
         """The first moment from this one, which is not allowed, that is."""
