@@ -217,6 +217,30 @@ async def _kept_text(system: System, notification_id: str) -> str:
     return text
 
 
+async def test_a_template_in_liquid_from_saving_to_delivery(system: System) -> None:
+    text = "{% for one in lines %}{{ one | upcase }} {% endfor %}{{ total | money: 'EUR' }}"
+    body = {"engine": "liquid", "content": {"email": {"subject": "Hi", "text": text}}}
+    made = await system.call("POST", "/templates", {"id": "liquid", **body})
+    assert (made.status, made.body["engine"]) == (201, "liquid")
+    used = (await system.call("GET", "/templates/liquid/variables")).body["derived"]
+    assert used["required"] == ["lines", "total"]
+    recipient = {"email": "ann@example.com", "locale": "de"}
+    data = {"lines": ["a", "b"], "total": 9.5}
+    sent = await system.send(recipient, data=data, template_id="liquid")
+    assert (await system.settled(sent))["status"] == "delivered"
+    assert await _kept_text(system, sent) == "A B 9,50\xa0€"
+    wrong = {**body, "content": {"sms": {"body": "x\n{{ y | upper }}"}}}
+    answer = await system.call("PUT", "/templates/liquid", wrong)
+    assert_problem(answer, Code.INVALID_TEMPLATE, "content.sms.body")
+    [error] = answer.body["errors"]
+    assert (error["line"], error["column"]) == (2, 8)
+    other = await system.call("PUT", "/templates/liquid", {**wrong, "engine": "jinja"})
+    assert other.body["version"] == 2
+    differs = (await system.call("GET", "/templates/liquid/diff?before=1&after=2")).body
+    changed = {one["path"]: (one["before"], one["after"]) for one in differs["changes"]}
+    assert changed["engine"] == ("liquid", "jinja")
+
+
 async def test_an_update_reaches_the_caches_of_other_apis(dsn: str, tmp_path: Path) -> None:
     async with (
         System.run(dsn, tmp_path, working=False) as one,

@@ -60,6 +60,17 @@ def test_a_digest_is_kept(tidings: Cli, folder: Path, tmp_path: Path, window: st
     assert template_folder.read(tmp_path / "pulled" / folder.name) == template_folder.read(folder)
 
 
+def test_the_engine_is_kept(tidings: Cli, folder: Path, tmp_path: Path) -> None:
+    (folder / "template.toml").write_text('engine = "liquid"\n')
+    (folder / "sms.txt").write_text("{{ name | upcase }}\n")
+    results = [tidings("template", "push", folder, "--json").document["result"] for _ in range(2)]
+    assert results == ["created", "unchanged"]
+    tidings("template", "pull", tmp_path / "pulled", folder.name)
+    pulled = template_folder.read(tmp_path / "pulled" / folder.name)
+    assert pulled == template_folder.read(folder)
+    assert pulled.engine == "liquid"
+
+
 def test_data_files_go_there_and_back(tidings: Cli, folder: Path, tmp_path: Path) -> None:
     tidings("template", "push", folder)
     tidings("template", "pull", tmp_path / "pulled", folder.name)

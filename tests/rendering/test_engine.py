@@ -10,7 +10,8 @@ from markupsafe import escape
 from tidings.domain.reasons import Reason
 from tidings.rendering.allowance import MAX_OUTPUT
 from tidings.rendering.context import context_of
-from tidings.rendering.engine import Field, RenderingError, TemplateSourceError
+from tidings.rendering.engine import RenderingError, TemplateSourceError
+from tidings.rendering.jinja import JinjaField as Field
 
 texts = st.text(st.characters(codec="utf-8"))
 RECIPIENT = {"user_id": "u", "locale": "en", "timezone": "UTC"}

@@ -6,7 +6,8 @@ import pytest
 
 from tidings.domain.reasons import Reason
 from tidings.rendering.context import context_of
-from tidings.rendering.engine import Field, RenderingError
+from tidings.rendering.engine import RenderingError
+from tidings.rendering.jinja import JinjaField as Field
 
 RECIPIENT = {"user_id": "u", "locale": "en", "timezone": "UTC"}
 DOUBLED = "{% set a = a ~ a %}" * 40

@@ -2,7 +2,7 @@
 
     templates/
       welcome_email/            the template's id
-        template.toml           name, category, on_unknown, deduplicate_seconds, digest_window, locale; may be
+        template.toml           name, category, on_unknown, engine, deduplicate_seconds, digest_window, locale; may be
                                 empty
         email.subject.txt       one file for each field of each channel,
         email.html              or email.md (Markdown) or email.mjml
@@ -33,11 +33,14 @@ from tidings.cli import toml_text
 from tidings.domain.locales import canonical
 
 MAIN = "template.toml"
-_SETTINGS = ("name", "category", "on_unknown", "deduplicate_seconds", "digest_window", "locale")
+_SETTINGS = (
+    *("name", "category", "on_unknown", "engine"),
+    *("deduplicate_seconds", "digest_window", "locale"),
+)
 _NUMBERS = frozenset({"deduplicate_seconds", "digest_window"})
 _CADENCE = "cadence"  # the digest_window that is no number
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,4}){0,2}")
-_DEFAULTS = {"category": "transactional", "on_unknown": "resend"}
+_DEFAULTS = {"category": "transactional", "on_unknown": "resend", "engine": "jinja"}
 
 _TEXTS: Mapping[str, tuple[str, str]] = {
     "email.subject.txt": ("email", "subject"),
@@ -105,6 +108,7 @@ class Template:
     variables: Mapping[str, Any] | None = field(default=None, repr=False)
     sample: Mapping[str, Any] | None = field(default=None, repr=False)
     digest_window: int | str | None = None
+    engine: str = "jinja"
 
     @classmethod
     def of_answer(cls, answer: Mapping[str, Any]) -> "Template":
@@ -120,6 +124,7 @@ class Template:
             answer.get("variables"),
             answer.get("sample"),
             (answer.get("digest") or {}).get("window"),
+            answer.get("engine", _DEFAULTS["engine"]),
         )
 
     def document(self) -> dict[str, Any]:
@@ -127,6 +132,7 @@ class Template:
             "name": self.name,
             "category": self.category,
             "on_unknown": self.on_unknown,
+            "engine": self.engine,
             "deduplicate_seconds": self.deduplicate_seconds,
             "content": self.content,
             "locale": self.locale,
@@ -182,6 +188,7 @@ def read(folder: Path) -> Template:
         variables=settings.get("variables"),
         sample=settings.get("sample"),
         digest_window=settings.get("digest_window"),
+        engine=settings.get("engine", _DEFAULTS["engine"]),
     )
 
 
@@ -370,6 +377,8 @@ def _object(path: Path, text: str) -> Any:
 def _files(template: Template) -> Iterator[tuple[str, str]]:
     settings = {"name": template.name} if template.name != template.id else {}
     settings |= {"category": template.category, "on_unknown": template.on_unknown}
+    if template.engine != _DEFAULTS["engine"]:
+        settings["engine"] = template.engine
     if template.locale is not None:
         settings["locale"] = template.locale
     text = toml_text.dump(settings)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from tidings.domain.channels import Channel
 from tidings.domain.contracts import Contract
@@ -11,6 +12,9 @@ from tidings.domain.locales import fallbacks
 from tidings.domain.messages import JSON
 from tidings.domain.planning import OnUnknown
 from tidings.domain.shared import NOTHING_SHARED, Shared
+
+EngineName = Literal["jinja", "liquid"]
+"""What a template is written in."""
 
 ByChannel = Mapping[Channel, Mapping[str, JSON]]
 
@@ -23,7 +27,7 @@ class Edition:
     tag, for those who read it. deduplicate_seconds: for so long a repeat to the same recipient is left out.
     digest: how several to the same recipient are gathered into one.
     contract: the data that it takes; None where nothing is declared. sample: an example of it. shared: the layouts,
-    partials and brand that it uses, as they were when it was stored.
+    partials and brand that it uses, as they were when it was stored. engine: what all of it is written in.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Edition:
     contract: Contract | None = None
     sample: Mapping[str, JSON] | None = field(default=None, repr=False)
     shared: Shared = NOTHING_SHARED
+    engine: EngineName = "jinja"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +111,7 @@ def _fields(edition: Edition) -> dict[str, JSON]:
         "on_unknown": edition.on_unknown,
         "deduplicate_seconds": edition.deduplicate_seconds,
         "digest": None if edition.digest is None else edition.digest.window or "cadence",
+        "engine": edition.engine,
         "locale": edition.locale,
         "variables": None if edition.contract is None else dict(edition.contract.schema),
         "sample": None if edition.sample is None else dict(edition.sample),

@@ -5,6 +5,7 @@ filters, operators, collected text) takes its cost from one budget, so that no t
 needed to stop it.
 """
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -27,6 +28,7 @@ KEY = " budget"
 
 _LOOK_AT_THE_CLOCK = 64
 _CHARACTERS_A_STEP = 64
+_WIDTH = re.compile(r"\d{4,}|\*")
 
 
 class LimitExceededError(Exception):
@@ -101,6 +103,12 @@ def joined(pieces: Iterable[str]) -> str:
 def check_length(characters: int) -> None:
     if characters > MAX_OUTPUT:
         raise LimitExceededError(f"over {MAX_OUTPUT} characters")
+
+
+def check_pattern(pattern: str) -> None:
+    """Of printf and its like. Raises LimitExceededError."""
+    if _WIDTH.search(pattern):
+        raise LimitExceededError("a width over 999 in a format")
 
 
 def budget_of(context: Context) -> Budget:

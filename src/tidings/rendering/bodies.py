@@ -7,6 +7,7 @@ from typing import Any
 
 from tidings.rendering.assembling import CONTENT, INCLUDE
 from tidings.rendering.engine import Field, TemplateSourceError
+from tidings.rendering.engines import ENGINES, Engine
 from tidings.rendering.formats import html_of_markdown, html_of_mjml, styled
 from tidings.rendering.formatting import direction
 from tidings.rendering.hiding import FormatError
@@ -28,7 +29,7 @@ class Html:
     source: str
 
 
-def html_body(source: Source, locale: str | None) -> Html | None:
+def html_body(engine: Engine, source: Source, locale: str | None) -> Html | None:
     """None where an email has only text. Raises TemplateSourceError."""
     kind = next((one for one in FORMATS if source.get(one) is not None), None)
     if kind is None:
@@ -36,18 +37,18 @@ def html_body(source: Source, locale: str | None) -> Html | None:
     path, written = f"email.{kind}", str(source[kind])
     try:
         html = styled(marked(_html_of(kind, written, source.get("layout"), locale), locale))
-        return Html(Field(path, html, html=True), html)
+        return Html(engine.field(path, html, html=True), html)
     except (FormatError, TemplateSourceError) as error:
-        Field(path, written, html=True)  # which tells the place as the editor sees it
+        engine.field(path, written, html=True)  # which tells the place as the editor sees it
         raise TemplateSourceError(path, error.message, error.line, error.column) from None
 
 
-def text_body(source: Source, html: Html | None) -> TextBody:
+def text_body(engine: Engine, source: Source, html: Html | None) -> TextBody:
     """What the editor wrote, or else what the HTML says. Raises TemplateSourceError."""
     if source.get("text") is not None:
-        text = Field("email.text", source["text"])
+        text = engine.field("email.text", source["text"])
         return lambda context, _: text.render(context)
-    if html is not None and (read := _read_before(html.source)) is not None:
+    if html is not None and (read := _read_before(engine, html.source)) is not None:
         return lambda context, _: read.render(context)
     return lambda _, rendered: text_of(rendered)
 
@@ -75,34 +76,48 @@ def _filled(layout: str, body: str) -> str:
     return CONTENT.sub(lambda _: body, layout, count=1)
 
 
-def _read_before(html: str) -> Field | None:
+def _read_before(engine: Engine, html: str) -> Field | None:
     """The text of the HTML as a template of its own, so that it is not read anew for each message; None where only
     each message can tell."""
     text = text_template(html)
     if text is None:
         return None
     try:
-        return Field("email.text", text)
+        return engine.field("email.text", text)
     except TemplateSourceError:
         return None
 
 
 def check_layout(layout: Mapping[str, str]) -> None:
-    """layout: its html or mjml. Partials are looked at with the template that uses it. Raises
-    TemplateSourceError."""
+    """layout: its html or mjml. It must be right in one of the engines; with the template that uses it, it is looked at
+    in that one's, and with its partials. Raises TemplateSourceError."""
     [(kind, source)] = layout.items()
     places = len(CONTENT.findall(source))
     if places != 1:
         raise TemplateSourceError(kind, "`{{ content }}` must be in it once", 1)
     whole = INCLUDE.sub("", source)
     try:
-        Field(kind, _filled(whole, ""), html=True)
+        right = _right_in(kind, _filled(whole, ""), html=True)
         html = _html_of("html", "", {kind: whole})
-        Field(kind, styled(marked(html, "en")), html=True)
+        right.field(kind, styled(marked(html, "en")), html=True)
     except (FormatError, TemplateSourceError) as error:
         raise TemplateSourceError(kind, error.message, error.line, error.column) from None
 
 
 def check_partial(text: str) -> None:
-    """Raises TemplateSourceError."""
-    Field("text", INCLUDE.sub("", text))
+    """As check_layout(). Raises TemplateSourceError."""
+    _right_in("text", INCLUDE.sub("", text))
+
+
+def _right_in(path: str, source: str, *, html: bool = False) -> Engine:
+    """The first engine in which it is right. Raises the TemplateSourceError of the first."""
+    first: TemplateSourceError | None = None
+    for engine in ENGINES.values():
+        try:
+            engine.field(path, source, html=html)
+        except TemplateSourceError as error:
+            first = first or error
+        else:
+            return engine
+    assert first is not None
+    raise first

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 from tidings.domain.advice import Advice, advice
@@ -122,9 +121,9 @@ def _texts(value: Any) -> Iterator[str]:
 def place(
     edition: Edition, locale: str | None, error: RenderingError
 ) -> tuple[int | None, int | None]:
-    """Line and column of what failed: Jinja2 knows the line, and the column is that of the name in it. locale:
+    """Line and column of what failed: the engine knows the line, and the column is that of the name in it. locale:
     the language whose content it is; None for the default's."""
-    line = _line(error.__context__.__traceback__) if error.__context__ else None
+    line = error.line
     if line is None:
         return None, None
     channel, _, name = error.detail.partition(": ")[0].partition(".")
@@ -143,13 +142,3 @@ def _column(text: str, detail: str) -> int:
             return found.start() + 1
     tag = _TAG.search(text)
     return tag.start() + 1 if tag else 1
-
-
-def _line(traceback: TracebackType | None) -> int | None:
-    found = None
-    while traceback is not None:
-        template = traceback.tb_frame.f_globals.get("__jinja_template__")
-        if template is not None:
-            found = int(template.get_corresponding_lineno(traceback.tb_lineno))
-        traceback = traceback.tb_next
-    return found

@@ -21,6 +21,7 @@ from tidings.domain.templates import Edition
 from tidings.rendering.assembling import assembled
 from tidings.rendering.bodies import html_body, text_body
 from tidings.rendering.engine import Field, TemplateSourceError
+from tidings.rendering.engines import ENGINES, Engine, engine_of
 from tidings.rendering.formatting import LANGUAGE
 
 Context = Mapping[str, Any]
@@ -33,7 +34,9 @@ _NO_LOCALES: Mapping[str, Mapping[Channel, Source]] = MappingProxyType({})
 def compile_edition(template_id: str, edition: Edition) -> dict[Channel, Render]:
     """Every channel, with what it shares in its places. Raises TemplateSourceError."""
     whole = assembled(edition)
-    renders = compile_content(template_id, whole.content, whole.locales, whole.locale)
+    renders = compile_content(
+        template_id, whole.content, whole.locales, whole.locale, engine_of(edition)
+    )
     if edition.shared.brand is None:
         return renders
     brand = dict(edition.shared.brand.content)
@@ -52,14 +55,15 @@ def compile_content(
     content: Mapping[Channel, Source],
     locales: Mapping[str, Mapping[Channel, Source]] = _NO_LOCALES,
     locale: str | None = None,
+    engine: Engine = ENGINES["jinja"],
 ) -> dict[Channel, Render]:
     """Compile every channel. locales: by language tag, what is used instead for those who read it.
     locale: the language of `content`. Raises TemplateSourceError."""
     return {
         channel: _in_languages(
-            _written(template_id, channel, source, locale),
+            _written(engine, template_id, channel, source, locale),
             {
-                tag: _of_locale(template_id, channel, translated[channel], tag)
+                tag: _of_locale(engine, template_id, channel, translated[channel], tag)
                 for tag, translated in locales.items()
                 if channel in translated
             },
@@ -68,18 +72,22 @@ def compile_content(
     }
 
 
-def _of_locale(template_id: str, channel: Channel, source: Source, tag: str) -> Render:
+def _of_locale(
+    engine: Engine, template_id: str, channel: Channel, source: Source, tag: str
+) -> Render:
     try:
-        return _written(template_id, channel, source, tag)
+        return _written(engine, template_id, channel, source, tag)
     except TemplateSourceError as error:
         raise TemplateSourceError(
             error.path, error.message, error.line, error.column, locale=tag
         ) from None
 
 
-def _written(template_id: str, channel: Channel, source: Source, locale: str | None) -> Render:
+def _written(
+    engine: Engine, template_id: str, channel: Channel, source: Source, locale: str | None
+) -> Render:
     """Content in a language: its filters write numbers and dates as that language does."""
-    render = _COMPILERS[channel](template_id, source, locale)
+    render = _COMPILERS[channel](engine, template_id, source, locale)
     return render if locale is None else lambda context: render({**context, LANGUAGE: locale})
 
 
@@ -97,11 +105,11 @@ def _in_languages(default: Render, translated: Mapping[str, Render]) -> Render:
     return render
 
 
-def _email(_: str, source: Source, locale: str | None) -> Render:
-    subject = Field("email.subject", source["subject"])
-    html = html_body(source, locale)
-    text = text_body(source, html)
-    reply_to = _optional("email.reply_to", source.get("reply_to"))
+def _email(engine: Engine, _: str, source: Source, locale: str | None) -> Render:
+    subject = engine.field("email.subject", source["subject"])
+    html = html_body(engine, source, locale)
+    text = text_body(engine, source, html)
+    reply_to = _optional(engine, "email.reply_to", source.get("reply_to"))
 
     def render(context: Context) -> EmailContent:
         rendered = html.field.render(context) if html else None
@@ -115,63 +123,63 @@ def _email(_: str, source: Source, locale: str | None) -> Render:
     return render
 
 
-def _sms(_: str, source: Source, __: str | None) -> Render:
-    body = Field("sms.body", source["body"])
+def _sms(engine: Engine, _: str, source: Source, __: str | None) -> Render:
+    body = engine.field("sms.body", source["body"])
     return lambda context: SmsContent(body.render(context))
 
 
-def _chat(_: str, source: Source, __: str | None) -> Render:
-    body = Field("chat.body", source["body"])
+def _chat(engine: Engine, _: str, source: Source, __: str | None) -> Render:
+    body = engine.field("chat.body", source["body"])
     return lambda context: ChatContent(body.render(context))
 
 
 def _notice(
-    channel: str, make: Callable[[str, str, str | None], Content], source: Source
+    engine: Engine, channel: str, make: Callable[[str, str, str | None], Content], source: Source
 ) -> Render:
-    title = Field(f"{channel}.title", source["title"])
-    body = Field(f"{channel}.body", source["body"])
-    url = _optional(f"{channel}.url", source.get("url"))
+    title = engine.field(f"{channel}.title", source["title"])
+    body = engine.field(f"{channel}.body", source["body"])
+    url = _optional(engine, f"{channel}.url", source.get("url"))
     return lambda context: make(
         title.line(context), body.render(context), url.line(context) if url else None
     )
 
 
-def _push(_: str, source: Source, __: str | None) -> Render:
-    return _notice("push", PushContent, source)
+def _push(engine: Engine, _: str, source: Source, __: str | None) -> Render:
+    return _notice(engine, "push", PushContent, source)
 
 
-def _in_app(_: str, source: Source, __: str | None) -> Render:
-    return _notice("in_app", InAppContent, source)
+def _in_app(engine: Engine, _: str, source: Source, __: str | None) -> Render:
+    return _notice(engine, "in_app", InAppContent, source)
 
 
-def _webhook(template_id: str, source: Source, _: str | None) -> Render:
+def _webhook(engine: Engine, template_id: str, source: Source, _: str | None) -> Render:
     kind: str = source.get("type") or template_id
     if source.get("payload") is None:
         return lambda context: WebhookContent(kind, context["data"])
-    payload = _json("webhook.payload", source["payload"])
+    payload = _json(engine, "webhook.payload", source["payload"])
     return lambda context: WebhookContent(kind, payload(context))
 
 
-def _json(path: str, value: JSON) -> Callable[[Context], JSON]:
+def _json(engine: Engine, path: str, value: JSON) -> Callable[[Context], JSON]:
     """JSON whose strings are templates; its shape cannot be changed by the data."""
     if isinstance(value, str):
-        return Field(path, value).render
+        return engine.field(path, value).render
     if isinstance(value, dict):
-        members = {key: _json(f"{path}.{key}", member) for key, member in value.items()}
+        members = {key: _json(engine, f"{path}.{key}", member) for key, member in value.items()}
         return lambda context: {key: member(context) for key, member in members.items()}
     if isinstance(value, list):
         items: Sequence[Callable[[Context], JSON]] = [
-            _json(f"{path}.{index}", item) for index, item in enumerate(value)
+            _json(engine, f"{path}.{index}", item) for index, item in enumerate(value)
         ]
         return lambda context: [item(context) for item in items]
     return lambda _: value
 
 
-def _optional(path: str, source: str | None, *, html: bool = False) -> Field | None:
-    return None if source is None else Field(path, source, html=html)
+def _optional(engine: Engine, path: str, source: str | None) -> Field | None:
+    return None if source is None else engine.field(path, source)
 
 
-_COMPILERS: dict[Channel, Callable[[str, Source, str | None], Render]] = {
+_COMPILERS: dict[Channel, Callable[[Engine, str, Source, str | None], Render]] = {
     Channel.EMAIL: _email,
     Channel.SMS: _sms,
     Channel.PUSH: _push,

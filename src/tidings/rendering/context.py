@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from tidings.rendering.engine import GLOBALS
+from tidings.rendering.jinja import GLOBALS
 
 RESERVED = ("data", "recipient")
 

@@ -9,14 +9,23 @@ from copy import copy
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from babel import Locale, UnknownLocaleError, dates, lists, numbers
 from jinja2 import Undefined, pass_context
-from jinja2.runtime import Context
+
+from tidings.rendering.allowance import check_pattern
 
 LANGUAGE = " language"
 """The name among the variables of the locale that the content is written in; no template can write it."""
+
+
+class Rendering(Protocol):
+    """What the filters of each engine are given. parent: all names, with `recipient`."""
+
+    @property
+    def parent(self) -> Mapping[str, Any]: ...
+
 
 Length = Literal["short", "medium", "long", "full"]
 
@@ -50,7 +59,7 @@ def _chosen(content: str | None, recipient: str | None) -> Locale:
     return written or Locale("en")
 
 
-def _locale(context: Context) -> Locale:
+def _locale(context: Rendering) -> Locale:
     content = context.parent.get(LANGUAGE)
     return _chosen(content, context.parent["recipient"].get("locale"))
 
@@ -63,7 +72,7 @@ def _zone(name: str | None) -> tzinfo:
         return UTC
 
 
-def _moment(value: Any, context: Context) -> datetime:
+def _moment(value: Any, context: Rendering) -> datetime:
     if isinstance(value, Undefined):
         str(value)  # raises the error that names the variable
     if isinstance(value, str):
@@ -129,7 +138,7 @@ def _money_pattern(currency: str, locale: Locale) -> numbers.NumberPattern:
 
 
 @pass_context
-def number(context: Context, value: Any, decimals: int | None = None) -> str:
+def number(context: Rendering, value: Any, decimals: int | None = None) -> str:
     """1234.5 as 1,234.5 or 1.234,5."""
     figures = _figures(value)
     write = _known_number if len(figures) <= _LONGEST else _number
@@ -137,13 +146,13 @@ def number(context: Context, value: Any, decimals: int | None = None) -> str:
 
 
 @pass_context
-def percent(context: Context, value: Any) -> str:
+def percent(context: Rendering, value: Any) -> str:
     """0.25 as 25%."""
     return numbers.format_percent(_amount(_figures(value)), locale=_locale(context))
 
 
 @pass_context
-def money(context: Context, value: Any, currency: str) -> str:
+def money(context: Rendering, value: Any, currency: str) -> str:
     """9.5 with EUR as €9.50 or 9,50 €."""
     if len(currency) != len("EUR"):
         raise ValueError("not a currency's code")
@@ -153,36 +162,42 @@ def money(context: Context, value: Any, currency: str) -> str:
 
 
 @pass_context
-def on_date(context: Context, value: Any, length: Length = "medium") -> str:
+def on_date(context: Rendering, value: Any, length: Length = "medium") -> str:
     """The day of a time, in the recipient's zone; a day alone is the same everywhere."""
     if isinstance(value, str) and len(value) == len("2030-01-31"):
         return dates.format_date(date.fromisoformat(value), length, locale=_locale(context))
     return dates.format_date(_moment(value, context).date(), length, locale=_locale(context))
 
 
+def strftime(context: Rendering, value: Any, pattern: str) -> str:
+    """As the pattern has it, in no language, in the recipient's zone. Raises LimitExceededError for large widths."""
+    check_pattern(pattern)
+    return _moment(value, context).strftime(pattern)
+
+
 @pass_context
-def at_time(context: Context, value: Any, length: Length = "short") -> str:
+def at_time(context: Rendering, value: Any, length: Length = "short") -> str:
     """The time of day, in the recipient's zone."""
     moment = _moment(value, context)
     return dates.format_time(moment, length, tzinfo=moment.tzinfo, locale=_locale(context))
 
 
 @pass_context
-def on_date_at_time(context: Context, value: Any, length: Length = "medium") -> str:
+def on_date_at_time(context: Rendering, value: Any, length: Length = "medium") -> str:
     """Day and time, in the recipient's zone."""
     moment = _moment(value, context)
     return dates.format_datetime(moment, length, tzinfo=moment.tzinfo, locale=_locale(context))
 
 
 @pass_context
-def relative(context: Context, value: Any) -> str:
+def relative(context: Rendering, value: Any) -> str:
     """From now: 3 hours ago, in 2 days."""
     delta = _moment(value, context) - datetime.now(UTC)
     return dates.format_timedelta(delta, add_direction=True, locale=_locale(context))
 
 
 @pass_context
-def plural(context: Context, value: Any, other: str, **forms: str) -> str:
+def plural(context: Rendering, value: Any, other: str, **forms: str) -> str:
     """The form for a number by the language's rule (zero, one, two, few, many, other), in which # is
     the number."""
     amount = _amount(_figures(value))
@@ -192,7 +207,7 @@ def plural(context: Context, value: Any, other: str, **forms: str) -> str:
 
 
 @pass_context
-def listed(context: Context, values: Iterable[Any], style: str = "standard") -> str:
+def listed(context: Rendering, values: Iterable[Any], style: str = "standard") -> str:
     """Ann, Bob, and Cy."""
     names = [str(value) for value in values]
     return lists.format_list(names, style, locale=_locale(context))  # type: ignore[arg-type] # checked by Babel

@@ -15,7 +15,7 @@ from tidings.store.database import Connection, Pool, Reader, Record
 
 _COLUMNS = (
     "v.template_id, v.version, v.name, v.category, v.on_unknown, v.content, v.locale, v.locales, "
-    "v.created_at, v.published_at, v.deduplicate_seconds, v.digest, v.variables, v.sample, v.shared"
+    "v.created_at, v.published_at, v.deduplicate_seconds, v.digest, v.variables, v.sample, v.shared, v.engine"
 )
 
 
@@ -201,9 +201,9 @@ async def _insert(
     row = await connection.fetchrow(
         f"""INSERT INTO template_versions AS v
               (template_id, version, name, category, on_unknown, content, locale, locales,
-               deduplicate_seconds, variables, sample, created_by, published_at, digest, shared)
+               deduplicate_seconds, variables, sample, created_by, published_at, digest, shared, engine)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-              CASE WHEN $13 THEN NULL ELSE now() END, $14, $15)
+              CASE WHEN $13 THEN NULL ELSE now() END, $14, $15, $16)
             RETURNING {_COLUMNS}""",
         template_id,
         version,
@@ -220,6 +220,7 @@ async def _insert(
         draft,
         None if edition.digest is None else {"window": edition.digest.window},
         to_document(edition.shared),
+        edition.engine,
     )
     assert row is not None
     return _template(row)
@@ -242,6 +243,7 @@ def _template(row: Record) -> TemplateVersion:
         contract=None if row["variables"] is None else Contract(row["variables"]),
         sample=row["sample"],
         shared=of_document(row["shared"]),
+        engine=row["engine"],
     )
 
 

@@ -19,7 +19,7 @@ from tidings.domain.channels import Channel
 from tidings.domain.contracts import Contract, WrongContractError
 from tidings.domain.digests import DigestRule
 from tidings.domain.planning import OnUnknown
-from tidings.domain.templates import Edition, TemplateVersion
+from tidings.domain.templates import Edition, EngineName, TemplateVersion
 from tidings.intake.request import Document, Name, TemplateId, Wire
 from tidings.rendering.source import LanguageTag, Locales, TemplateContent, by_locale
 from tidings.store import templates
@@ -45,13 +45,14 @@ class Digest(Wire):
 
 
 class TemplateUpdate(Wire):
-    """on_unknown: whether a message that may have been sent is sent again (resend: at least once) or
+    """engine: what it is written in, Jinja2 or Liquid. on_unknown: whether a message that may have been sent is sent again (resend: at least once) or
     left for a person (hold: at most once). deduplicate_seconds: for so long after a send, a repeat to the
     same recipient is accepted and not sent. digest: notifications to one user are gathered, and told by one; its
     data are `items`, `count`, `first` and `last`. locale: the language of content. locales: content for those
     who read another one. variables: the data that it takes, as a JSON Schema (draft 2020-12); data that does
     not fit is refused. sample: an example of the data. draft: stored, and not used until it is published."""
 
+    engine: EngineName = "jinja"
     name: Name | None = None
     category: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")] = (
         "transactional"
@@ -88,6 +89,7 @@ class TemplateUpdate(Wire):
             locales=by_locale(self.locales),
             contract=None if self.variables is None else Contract.declared(self.variables),
             sample=self.sample,
+            engine=self.engine,
         )
 
 
@@ -101,6 +103,7 @@ class TemplateView(BaseModel):
 
     id: str
     version: int
+    engine: EngineName
     name: str
     category: str
     on_unknown: OnUnknown
@@ -245,6 +248,7 @@ def view_of(template: TemplateVersion) -> TemplateView:
     return TemplateView(
         id=template.template_id,
         version=template.version,
+        engine=template.engine,
         name=template.name,
         category=template.category,
         on_unknown=template.on_unknown,
