@@ -18,6 +18,7 @@ from benchmarks import machine
 from benchmarks.brownout import Kind, brownout, plot
 from benchmarks.cases import CASES, IDLE, NAMES
 from benchmarks.compare import Session, session
+from benchmarks.feed import feed
 from benchmarks.measure import commit_of
 from benchmarks.people import people
 from benchmarks.processes import ROOT, BenchmarkError
@@ -227,6 +228,20 @@ def people_command(
         rounds, size, lambda door, who, rate: console.print(f"{door:<6} {who:<6} {rate:>8,.0f}/s")
     )
     _conclude(console, cost.document(), json_file)
+
+
+@app.command("feed")
+def feed_command(
+    connections: Annotated[int, typer.Option(min=1, help="Open in one API process.")] = 5_000,
+    rate: Annotated[float, typer.Option(min=1, help="Entries published a second.")] = 200,
+    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 20,
+    reconnects: Annotated[int, typer.Option(min=0, help="At random moments.")] = 1_000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the JSON goes.")] = None,
+) -> None:
+    """In-app feeds watched live: how long an entry takes to the client, and whether any is lost or doubled."""
+    console = Console()
+    found = feed(connections, rate, seconds, reconnects, console.print)
+    _conclude(console, found.document(), json_file)
 
 
 def _conclude(console: Console, document: Mapping[str, Any], json_file: Path | None) -> None:

@@ -15,6 +15,7 @@ from tests.inbox.watchers import Refused, event_source, socket, token_for
 from tests.support.system import System
 from tidings.api.problems import Code
 from tidings.inbox.tokens import UserToken, open_token, seal_token
+from tidings.settings import InboxSettings
 from tidings.store.api_keys import Role
 from tidings.store.keyring import KeyRing, Keys
 
@@ -253,3 +254,27 @@ async def test_no_token_is_logged(
     written = capfd.readouterr()
     for text in (caplog.text, written.err, written.out):
         assert token not in text
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [("*",), ("https://app.example.com",), ("http://127.0.0.1:8090", "https://B.example")],
+)
+def test_origins(origins: tuple[str, ...]) -> None:
+    assert InboxSettings(origins=origins).origins == tuple(one.lower() for one in origins)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "app.example.com",
+        "https://",
+        "https://app.example.com/",
+        "https://app.example.com/a",
+        "x:y",
+        "",
+    ],
+)
+def test_what_is_no_origin(wrong: str) -> None:
+    with pytest.raises(ValueError, match="allowed are origins"):
+        InboxSettings(origins=(wrong,))

@@ -208,3 +208,13 @@ async def test_a_feed_that_cannot_be_shown_leaves_the_others_alone(
         await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, told)
         assert (await bob.next())["event"] == "added"
         assert await ann.next() == {"event": "closing", "reason": "failed"}
+
+
+@pytest.mark.parametrize("watch", [event_source, socket], ids=["sse", "websocket"])
+async def test_heartbeats_tell_the_number(dsn: str, tmp_path: Path, watch: Any) -> None:
+    async with (
+        System.run(dsn, tmp_path, working=False, inbox={"heartbeat": 1}) as system,
+        watch(system, "ann", await token_for(system, "ann")) as watcher,
+    ):
+        ready = await watcher.any()
+        assert await watcher.any() == {"event": "heartbeat", "number": ready["number"]}

@@ -113,13 +113,15 @@ class Socket:
 
     async def next(self, seconds: float = 20) -> Document:
         """The next message but heartbeats."""
-        while True:
-            async with asyncio.timeout(seconds):
-                document: Document = json.loads(await self.connection.recv())
-            if document["event"] != "heartbeat":
-                break
+        async with asyncio.timeout(seconds):
+            while (document := await self.any())["event"] == "heartbeat":
+                continue
         if "number" in document and document["event"] != "done":
             self.number = document["number"]
+        return document
+
+    async def any(self) -> Document:
+        document: Document = json.loads(await self.connection.recv())
         return document
 
     async def ask(self, **command: Any) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -25,14 +25,13 @@ _USER_TOKEN = HTTPBearer(
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """expires_at: of their token; None for an API key."""
+    """expires_at: when a stream of theirs ends, at the latest."""
 
     may_change: bool
-    expires_at: datetime | None = None
+    expires_at: datetime
 
-    def expires_in(self, now: datetime) -> float:
-        """Seconds; with an API key, for ever."""
-        return float("inf") if self.expires_at is None else (self.expires_at - now).total_seconds()
+    def seconds_left(self) -> float:
+        return (self.expires_at - datetime.now(UTC)).total_seconds()
 
 
 class OwnOr:
@@ -70,7 +69,9 @@ async def admit(
     parts: Parts = connection.app.state.parts
     if given is None or not given.startswith(PREFIX):
         key = await parts.authentication.require(connection, permission)
-        return Visitor(Permission.EDIT_USERS in ALLOWED[key.role])
+        # As long as a user's token at the most: a key that is revoked meanwhile opens no stream for good.
+        until = datetime.now(UTC) + timedelta(seconds=parts.inbox.token_lifetime)
+        return Visitor(Permission.EDIT_USERS in ALLOWED[key.role], until)
     token = open_token(given, parts.keyring)
     if token is None:
         raise Problem(Code.UNAUTHORIZED, "The user's token is not valid.", headers=_CHALLENGE)

@@ -59,7 +59,7 @@ async def run_api(
     """Serve until `stop` is set, then finish the open requests in a bounded time."""
     settings = foundation.settings
     pool = await open_pool(foundation.dsn, size=settings.database_pool, name="api")
-    hot = await open_pool(foundation.dsn, size=4, name="api intake", hot=True)
+    hot = await open_pool(foundation.dsn, size=6, name="api intake", hot=True)
     try:
         async with pool.acquire() as connection:
             await check_keyring(connection, foundation.keyring)

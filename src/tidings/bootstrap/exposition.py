@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
 
+import psutil
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -64,8 +66,16 @@ def exposition(registry: CollectorRegistry, pool: Pool) -> Callable[[], Awaitabl
         whole.register(_QueueCollector(await queue.depth(pool)))
         whole.register(_DeadLetterCollector(await dead_letters.waiting(pool)))
         if MULTIPROCESS in os.environ:
+            forget_the_dead(Path(os.environ[MULTIPROCESS]))
             MultiProcessCollector(whole)  # type: ignore[no-untyped-call]  # untyped upstream
             return generate_latest(whole)
         return generate_latest(registry) + generate_latest(whole)
 
     return text
+
+
+def forget_the_dead(directory: Path) -> None:
+    """What processes that were killed said of themselves is not so any more; what they counted stays."""
+    for file in directory.glob("gauge_live*_*.db"):
+        if not psutil.pid_exists(int(file.stem.rpartition("_")[2])):
+            file.unlink(missing_ok=True)

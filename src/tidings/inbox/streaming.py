@@ -13,21 +13,21 @@ Send = Callable[[Sequence[Event]], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Stream:
     """heartbeat: seconds without an event after which one is sent. patience: seconds in which what is sent must be
-    taken. ends_in: seconds until their token expires, at this moment; None for one that does not."""
+    taken. ends_in: seconds until their token expires, from now."""
 
     subscription: Subscription
     send: Send
     heartbeat: float
     patience: float
-    ends_in: Callable[[], float] | None = None
+    ends_in: Callable[[], float]
 
     async def run(self) -> Closing | None:
         """Until it ends; why, or None when they left. TimeoutError is not raised: it is being too slow."""
         subscription = self.subscription
         while True:
-            events = await subscription.next(self._wait())
+            events = await subscription.next(min(self.heartbeat, self.ends_in()))
             if not events and not subscription.over:
-                if self.ends_in is not None and self.ends_in() <= 0:
+                if self.ends_in() <= 0:
                     subscription.end(Closing.TOKEN_EXPIRED)
                     continue
                 events = [heartbeat(subscription.position)]
@@ -36,11 +36,6 @@ class Stream:
                 subscription.abandon()
             if subscription.done:
                 return subscription.why
-
-    def _wait(self) -> float:
-        return (
-            self.heartbeat if self.ends_in is None else min(self.heartbeat, max(0, self.ends_in()))
-        )
 
     async def _sent(self, events: Sequence[Event]) -> bool:
         try:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -152,7 +151,7 @@ async def run_stream(
         send,
         parts.inbox.heartbeat,
         parts.inbox.patience,
-        lambda: visitor.expires_in(datetime.now(UTC)),
+        visitor.seconds_left,
     )
     with parts.metrics.feed_connections.labels(transport).track_inprogress():
         why = await stream.run()

@@ -1,0 +1,1 @@
+"""An in-app feed with a bell: a page, and the backend that gives it its token."""
