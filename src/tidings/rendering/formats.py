@@ -65,6 +65,11 @@ _KNOWN = frozenset(
         "wrapper",
     ]
 )
+_MJML_ELEMENT = re.compile(r"""<mj-[\w-]*(?:[^<>"']|"[^"]*"|'[^']*')*>""")
+_ATTRIBUTE = re.compile(
+    r"""(?P<name>[\w:-]+\s*=\s*)(?P<quote>["'])(?P<value>.*?)(?P=quote)""", re.DOTALL
+)
+_IN_QUOTES = re.compile(r"&(?:#\d+|#[xX][0-9a-fA-F]+|\w+);|\"")
 _POSITION = re.compile(r"position (\d+)")
 
 
@@ -83,17 +88,58 @@ def html_of_mjml(source: str, direction: str = "ltr") -> str:
     """MJML without includes. Raises FormatError."""
     _check_elements(source)
     hidden = Hidden(source, between_elements)
+    quoted = _Quoted(hidden)
     try:
-        # Without fonts of its own it would have readers fetch some from another company.
-        options = mrml.RenderOptions(fonts={})
-        converted = mrml.to_html(hidden.text, render_options=options).content
+        converted = quoted.restored(_to_html(quoted.text))
     except OSError as error:
-        raise _of_mrml(hidden, source, str(error)) from None
+        raise _of_mrml(hidden, source, _said(hidden.text, error)) from None
     hidden.check_blocks(converted)
     converted = converted.replace(_OF_NO_LANGUAGE, "")
     if direction == "rtl":
         converted = _MIRRORED.sub(lambda found: found[1] + _OTHER_SIDE[found[2]], converted)
     return hidden.restored(converted)
+
+
+def _to_html(text: str) -> str:
+    # Without fonts of its own it would have readers fetch some from another company.
+    return mrml.to_html(text, render_options=mrml.RenderOptions(fonts={})).content
+
+
+def _said(text: str, error: OSError) -> str:
+    """Of the text before anything was hidden in its attributes, so that positions are right."""
+    try:
+        _to_html(text)
+    except OSError as before:
+        return str(before)
+    return str(error)
+
+
+class _Quoted:
+    """What is written in attributes as `&quot;` and the like: mrml reads it, and would write the bare character, which
+    ends the attribute. text: with words in their places."""
+
+    def __init__(self, hidden: Hidden) -> None:
+        self._found: list[str] = []
+        self._word = f"{hidden.prefix}q"
+        while self._word in hidden.text:
+            self._word += "q"
+        self.text = _MJML_ELEMENT.sub(self._element, hidden.text)
+        self._mark = re.compile(rf"{self._word}(\d+)z")
+
+    def restored(self, converted: str) -> str:
+        return self._mark.sub(lambda found: self._found[int(found[1])], converted)
+
+    def _element(self, element: re.Match[str]) -> str:
+        return _ATTRIBUTE.sub(self._attribute, element[0])
+
+    def _attribute(self, found: re.Match[str]) -> str:
+        quote = found["quote"]
+        value = _IN_QUOTES.sub(self._hide, found["value"])
+        return f"{found['name']}{quote}{value}{quote}"
+
+    def _hide(self, found: re.Match[str]) -> str:
+        self._found.append("&quot;" if found[0] == '"' else found[0])
+        return f"{self._word}{len(self._found) - 1}z"
 
 
 def styled(source: str) -> str:

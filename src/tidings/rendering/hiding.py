@@ -54,25 +54,25 @@ def place(source: str, at: int) -> tuple[int, int]:
 
 
 class Hidden:
-    """A source without its tags. text: what a converter may see."""
+    """A source without its tags. text: what a converter may see. prefix: of the words in it that stand for tags."""
 
     def __init__(self, source: str, as_comment: Callable[[str, re.Match[str]], bool]) -> None:
         """as_comment: whether a statement (`{% … %}`) at this place is a comment to the converter, and not
         a word. Prints are words. The source must be a template that the engine can read."""
         self._source = source
         self._tags: list[re.Match[str]] = []
-        self._prefix = "tdt"
-        while self._prefix in source:
-            self._prefix += "x"
+        self.prefix = "tdt"
+        while self.prefix in source:
+            self.prefix += "x"
         self.mark = re.compile(
-            rf"(?:<!--|&lt;!--)?{self._prefix}(\d+){_MARK_END}(?:--&gt;|-->|=\"\")?"
+            rf"(?:<!--|&lt;!--)?{self.prefix}(\d+){_MARK_END}(?:--&gt;|-->|=\"\")?"
         )
 
         def hide(tag: re.Match[str]) -> str:
             if tag[0].startswith("{#"):
                 return "\n" * tag[0].count("\n")
             self._tags.append(tag)
-            word = f"{self._prefix}{len(self._tags) - 1}{_MARK_END}"
+            word = f"{self.prefix}{len(self._tags) - 1}{_MARK_END}"
             statement = tag[0].startswith("{%") and as_comment(source, tag)
             return f"<!--{word}-->" if statement else word
 
