@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import socket as socket_module
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.inbox.conftest import notify
 from tests.inbox.following import follow
 from tests.inbox.watchers import event_source, socket, token_for
 from tests.support.system import System
+from tidings.bootstrap.api import bind
 from tidings.bootstrap.foundation import open_keyring
 from tidings.inbox.telling import key_of
 from tidings.store import inbox
@@ -218,3 +220,12 @@ async def test_heartbeats_tell_the_number(dsn: str, tmp_path: Path, watch: Any) 
     ):
         ready = await watcher.any()
         assert await watcher.any() == {"event": "heartbeat", "number": ready["number"]}
+
+
+@pytest.mark.skipif(not hasattr(socket_module, "TCP_USER_TIMEOUT"), reason="Linux has it")
+def test_a_peer_that_died_is_not_waited_for() -> None:
+    with bind("127.0.0.1", 0) as listening:
+        listening.listen()
+        with socket_module.create_connection(listening.getsockname()), listening.accept()[0] as one:
+            waits = one.getsockopt(socket_module.IPPROTO_TCP, socket_module.TCP_USER_TIMEOUT)
+    assert 0 < waits <= 60_000

@@ -43,10 +43,12 @@ from tidings.store.feeds import CHANNEL as FEEDS
 from tidings.store.listener import Listener
 from tidings.store.templates import TemplateCache
 from tidings.web.pages import Pages
+from tidings.web.visits import visit_routes
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _CHANGES = "tidings_changes"
+_SILENCE = 60_000  # milliseconds in which what was sent must be acknowledged
 
 
 async def run_api(
@@ -105,6 +107,7 @@ async def run_api(
                     [
                         *_pages(foundation, pool).routes(),
                         *callback_routes(receipts.receiver, settings.web.public_url),
+                        *visit_routes(receipts.visits, settings.web.name),
                         *socket_routes(),
                     ],
                 ),
@@ -127,6 +130,7 @@ async def run_api(
                 tasks.create_task(sweeper.run()),
                 tasks.create_task(scheduler.run()),
                 tasks.create_task(receipts.reader.run()),
+                tasks.create_task(receipts.judge.run()),
                 tasks.create_task(hub.run()),
                 tasks.create_task(hub.poll()),
                 tasks.create_task(teller.run()),
@@ -160,6 +164,10 @@ def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Those that are accepted have it, too. Without it, a peer that died in the middle of a stream is noticed after
+        # a quarter of an hour.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE)
     listening.bind((host, port))
     listening.set_inheritable(True)
     return listening

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request
@@ -20,6 +20,7 @@ from tidings.api.responses import problems
 from tidings.api.routes.inbox import FeedCounters, InboxEntry
 from tidings.inbox.events import Closing, Event, Signal, changed, entries_of
 from tidings.inbox.hub import Full
+from tidings.inbox.streaming import Send as SendEvents
 from tidings.inbox.streaming import Stream
 from tidings.inbox.subscription import Subscription
 from tidings.intake.request import Name
@@ -66,7 +67,7 @@ async def watch(
     after: After | None = None,
     last_event_id: Annotated[int | None, Header(ge=0, le=_MOST, include_in_schema=False)] = None,
     token: Annotated[str | None, Query(description="The user's token.")] = None,
-) -> Any:
+) -> Response:
     """What happened to the feed since, and with `Accept: text/event-stream` what happens, as it does. A stream
     begins after `Last-Event-ID`, or `after`, or now."""
     known = after if last_event_id is None else last_event_id
@@ -143,7 +144,7 @@ async def run_stream(
     subscription: Subscription,
     visitor: Visitor,
     transport: str,
-    send: Any,
+    send: SendEvents,
 ) -> Closing | None:
     """Until it ends, counted."""
     stream = Stream(
