@@ -22,6 +22,7 @@ from benchmarks.feed import feed
 from benchmarks.measure import commit_of
 from benchmarks.people import people
 from benchmarks.processes import ROOT, BenchmarkError
+from benchmarks.providers import document, speeds
 from benchmarks.report import Report
 from benchmarks.rivals.kinds import RIVALS, Rival, missing
 from benchmarks.rivals.system import RivalSystem
@@ -242,6 +243,18 @@ def feed_command(
     console = Console()
     found = feed(connections, rate, seconds, reconnects, console.print)
     _conclude(console, found.document(), json_file)
+
+
+@app.command("providers")
+def providers_command(
+    count: Annotated[int, typer.Option(min=100, help="Messages of each.")] = 5_000,
+    only: Annotated[str, typer.Option(help="Providers, by comma; webhooks are always there.")] = "",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the JSON goes.")] = None,
+) -> None:
+    """How fast each provider sends, one worker process against the sandbox, beside webhooks."""
+    console = Console()
+    found = speeds(count, [one for one in only.split(",") if one], console.print)
+    _conclude(console, document(found), json_file)
 
 
 def _conclude(console: Console, document: Mapping[str, Any], json_file: Path | None) -> None:
