@@ -8,9 +8,10 @@ needed to stop it.
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
-from jinja2.runtime import Context
+from jinja2.runtime import Context, Undefined
 
 MAX_OUTPUT = 1_000_000
 """Characters that one rendered field, or one value on the way to it, may have."""
@@ -33,6 +34,10 @@ _WIDTH = re.compile(r"\d{4,}|\*")
 
 class LimitExceededError(Exception):
     """The message names the limit and never shows the data."""
+
+
+class NotPrintableError(Exception):
+    """A function stands where a value is needed."""
 
 
 class Budget:
@@ -63,27 +68,54 @@ def spend_for(budget: Budget, value: object) -> None:
     if isinstance(value, str):
         check_length(len(value))
         budget.spend(1 + len(value) // _CHARACTERS_A_STEP)
-    elif isinstance(value, int | float) or value is None:
+    elif isinstance(value, int | float) or value is None or callable(value):
         budget.spend()
     else:
         _weigh(budget, value)
 
 
 def _weigh(budget: Budget, value: object) -> None:
-    """Walk it as printing or comparing it would, so that lists that hold the same list many times cost
-    what they would cost then."""
-    waiting: list[object] = [value]
-    while waiting:
-        one = waiting.pop()
+    size = 0
+    for one in _walked(value):
         budget.spend()
         if isinstance(one, str):
+            size += len(one)
+            check_length(size)
             budget.spend(len(one) // _CHARACTERS_A_STEP)
-        elif isinstance(one, list | tuple | set):
-            budget.spend(len(one))
-            waiting.extend(one)
-        elif isinstance(one, Mapping):
-            budget.spend(len(one))
-            waiting.extend(one.values())
+
+
+def size_of(value: object) -> int:
+    """Of its texts in characters; each number counts as one. Raises LimitExceededError."""
+    size = 0
+    for one in _walked(value):
+        size += len(one) if isinstance(one, str) else 1
+        check_length(size)
+    return size
+
+
+def _walked(value: object) -> Iterator[object]:
+    """It and all that it holds, as printing or comparing it would walk: lists that hold the same list many times
+    cost what they would cost then."""
+    inside = [iter((value,))]
+    while inside:
+        for one in inside[-1]:
+            yield printable(one)
+            if isinstance(one, list | tuple | set):
+                inside.append(iter(one))
+                break
+            if isinstance(one, Mapping):
+                inside.append(chain(one, one.values()))
+                break
+        else:
+            inside.pop()
+
+
+def printable(value: Any) -> Any:
+    """What is about to be printed, alone or in a list. `{{ order.items }}` is the method of this name where the data
+    has none, and nobody wants to read what Python calls it. Raises NotPrintableError."""
+    if callable(value) and not isinstance(value, Undefined):
+        raise NotPrintableError("a function is printed, not what it gives")
+    return value
 
 
 def counted(budget: Budget, values: Iterable[Any]) -> Iterator[Any]:
@@ -94,9 +126,15 @@ def counted(budget: Budget, values: Iterable[Any]) -> Iterator[Any]:
 
 
 def joined(pieces: Iterable[str]) -> str:
-    """The pieces as one text. Raises LimitExceededError before it is made, if it is too long."""
-    whole = list(pieces)
-    check_length(sum(map(len, whole)))
+    """The pieces as one text. Raises LimitExceededError as soon as they are too long: each may be an escaped copy of
+    something large."""
+    whole: list[str] = []
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > MAX_OUTPUT:
+            check_length(size)
+        whole.append(piece)
     return "".join(whole)
 
 

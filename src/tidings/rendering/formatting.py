@@ -4,6 +4,7 @@ Data comes as JSON: times are RFC 3339 texts or seconds since 1970, amounts are 
 rules are those of Unicode's CLDR, by Babel.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from datetime import UTC, date, datetime, tzinfo
@@ -14,6 +15,7 @@ from typing import Any, Literal, Protocol
 from babel import Locale, UnknownLocaleError, dates, lists, numbers
 from jinja2 import Undefined, pass_context
 
+from tidings.domain.send_times import zone_of
 from tidings.rendering.allowance import check_pattern
 
 LANGUAGE = " language"
@@ -66,10 +68,9 @@ def _locale(context: Rendering) -> Locale:
 
 @lru_cache(maxsize=1_024)
 def _zone(name: str | None) -> tzinfo:
-    try:
-        return dates.get_timezone(name) if name else UTC
-    except LookupError:
-        return UTC
+    """Not Babel's, which are pytz's where that is installed: those know no summer time behind 2037, and give a time
+    without an offset that of the last century."""
+    return (zone_of(name) if name else None) or UTC
 
 
 def _moment(value: Any, context: Rendering) -> datetime:
@@ -130,11 +131,23 @@ def _money_pattern(currency: str, locale: Locale) -> numbers.NumberPattern:
     plain = locale.currency_formats["standard"]
     symbol = numbers.get_currency_symbol(currency, locale)
     quoted = "'" + symbol.replace("'", "''") + "'" if "'" in symbol else symbol
+    before = quoted + _gap(symbol[-1])
+    after = _gap(symbol[0]) + quoted
     found: numbers.NumberPattern = copy(plain)
-    found.prefix = tuple(one.replace("¤", quoted) for one in plain.prefix)
-    found.suffix = tuple(one.replace("¤", quoted) for one in plain.suffix)
+    found.prefix = tuple(
+        one.replace("¤", before if one.endswith("¤") else quoted) for one in plain.prefix
+    )
+    found.suffix = tuple(
+        one.replace("¤", after if one.startswith("¤") else quoted) for one in plain.suffix
+    )
     found.frac_prec = (numbers.get_currency_precision(currency),) * 2
     return found
+
+
+def _gap(neighbour: str) -> str:
+    """What stands between a currency and a figure next to it: CHF 9.50, but $9.50 (UTS 35, currencySpacing), which
+    Babel leaves out."""
+    return "" if unicodedata.category(neighbour)[0] in "SZ" else "\xa0"
 
 
 @pass_context

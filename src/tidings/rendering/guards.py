@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import pass_context
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context
-from jinja2.utils import Namespace, pass_eval_context
+from jinja2.utils import Cycler, Namespace, pass_eval_context
 from markupsafe import Markup
 
 from tidings.rendering.allowance import (
@@ -18,10 +18,12 @@ from tidings.rendering.allowance import (
     check_length,
     check_pattern,
     counted,
+    printable,
+    size_of,
     spend_for,
 )
 
-_SLOW = frozenset({"urlize", "wordwrap", "pprint"})
+_SLOW = frozenset({"urlize", "wordwrap", "pprint", "striptags", "strip_html"})
 _SLOW_INPUT = 20_000
 _WITHHELD = frozenset({"random"})
 """What is rendered must be the same each time."""
@@ -85,6 +87,13 @@ class QuietNamespace(Namespace):
         return "<namespace>"
 
 
+class QuietCycler(Cycler):
+    """Jinja2's prints where in memory it is."""
+
+    def __repr__(self) -> str:
+        return "<cycler>"
+
+
 def allowed(obj: object, name: str) -> bool:
     for kind, names in METHODS.items():
         if isinstance(obj, kind):
@@ -105,6 +114,7 @@ def operate(
 def _check_operands(operator: str, left: Any, right: Any) -> None:
     if operator == "%" and isinstance(left, str):
         check_pattern(left)
+        check_length(left.count("%") * size_of(right))
     elif operator == "**":
         if abs(right) > MAX_BITS or _bits(left) * abs(right) > MAX_BITS:
             raise LimitExceededError(f"a number over {MAX_BITS} bits")
@@ -127,19 +137,26 @@ def check_arguments(
 ) -> None:
     """Before a filter or a method runs: widths are small, and products of texts are not huge."""
     given = (*args, *kwargs.values())
+    printable(subject)
     for one in given:
+        printable(one)
         if isinstance(one, int) and abs(one) > MAX_WIDTH:
             raise LimitExceededError(f"a number over {MAX_WIDTH} given to {name}")
-    if name in ("format", "format_map"):
+    if name == "format":
         check_pattern(str(subject))
-        spent = sum(len(one) for one in given if isinstance(one, str))
-        check_length(str(subject).count("{") * spent + str(subject).count("%") * spent)
+        check_length(str(subject).count("%") * size_of(given))
+    elif name == "sum" and any(isinstance(one, list | tuple) for one in given):
+        check_length(_length(subject) ** 2)  # each step copies all that came before
     elif name in ("replace", "join", "indent"):
-        size = len(subject) if hasattr(subject, "__len__") else MAX_WIDTH
+        size = _length(subject)
         longest = max((len(one) for one in given if isinstance(one, str | list)), default=0)
         check_length(size * max(longest if name != "replace" else longest - 1, 0))
     elif name in _SLOW and isinstance(subject, str) and len(subject) > _SLOW_INPUT:
         raise LimitExceededError(f"over {_SLOW_INPUT} characters given to {name}")
+
+
+def _length(value: object) -> int:
+    return len(value) if hasattr(value, "__len__") else MAX_WIDTH
 
 
 def guarded_filters() -> dict[str, Callable[..., Any]]:
@@ -195,7 +212,7 @@ def measured(context: Context, value: Any) -> Any:
 @pass_eval_context
 def concatenated(evaluation: Any, pieces: list[Any]) -> Any:
     """The operator `~`."""
-    texts = [one if isinstance(one, Markup) else str(one) for one in pieces]
+    texts = [one if isinstance(one, Markup) else str(printable(one)) for one in pieces]
     check_length(sum(map(len, texts)))
     if evaluation.autoescape or any(isinstance(one, Markup) for one in texts):
         return Markup("").join(texts)

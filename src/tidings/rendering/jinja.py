@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, cast
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, UndefinedError, meta, nodes
+from jinja2 import (
+    StrictUndefined,
+    Template,
+    TemplateRuntimeError,
+    TemplateSyntaxError,
+    UndefinedError,
+    meta,
+    nodes,
+)
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
@@ -21,8 +29,10 @@ from tidings.rendering.allowance import (
     KEY,
     Budget,
     LimitExceededError,
+    NotPrintableError,
     budget_of,
     joined,
+    printable,
     spend_for,
 )
 from tidings.rendering.engine import NAMES, NOBODY, Field, RenderingError, TemplateSourceError
@@ -96,6 +106,10 @@ class _Environment(ImmutableSandboxedEnvironment):
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         return guards.allowed(obj, attr) and super().is_safe_attribute(obj, attr, value)
 
+    def wrap_str_format(self, value: Any) -> None:
+        """Texts have no `format` here, which Jinja2's sandbox would let through: with `{0}` in a text of the data, it
+        makes of two short texts one of gigabytes. There are the filter of this name, and `~`."""
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         return guards.operate(context, operator, left, right, self.binop_table[operator])
 
@@ -113,7 +127,10 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 def _environment(*, html: bool) -> _Environment:
     environment = _Environment(
-        undefined=StrictUndefined, autoescape=html, keep_trailing_newline=False
+        undefined=StrictUndefined,
+        autoescape=html,
+        keep_trailing_newline=False,
+        finalize=printable,
     )
     environment.filters = guards.guarded_filters()
     environment.filters |= {name: guards.guard(name, one) for name, one in FORMATS.items()}
@@ -124,6 +141,7 @@ def _environment(*, html: bool) -> _Environment:
     }
     del environment.globals["lipsum"]
     environment.globals["namespace"] = guards.QuietNamespace
+    environment.globals["cycler"] = guards.QuietCycler
     return environment
 
 
@@ -172,6 +190,8 @@ class JinjaField(Field):
             raise self._failed(Reason.UNDEFINED_VARIABLE, self._undefined(error), error) from None
         except LimitExceededError as error:
             raise self._failed(Reason.RENDERING_LIMIT, str(error), error) from None
+        except NotPrintableError as error:
+            raise self._failed(Reason.RENDERING_FAILED, str(error), error) from None
         except Exception as error:  # noqa: BLE001 - a template can raise anything; the message may hold data
             raise self._failed(Reason.RENDERING_FAILED, type(error).__name__, error) from None
         return text if text.isascii() else self.sendable(text)
@@ -227,7 +247,7 @@ def _compile(path: str, source: str, *, html: bool) -> tuple[Template, bool, fro
             f"it cannot be compiled ({type(error).__name__}): too deeply nested or too large",
             1,
         ) from None
-    except LimitExceededError as error:
+    except (LimitExceededError, TemplateRuntimeError) as error:
         raise TemplateSourceError(path, f"it cannot be compiled: {error}", 1) from None
 
 
