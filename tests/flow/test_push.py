@@ -1,5 +1,7 @@
 """Push from the HTTP call to the services: each device by the account of its own service; dead ones are retired."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +78,29 @@ async def test_a_device_whose_app_was_removed_is_retired(dsn: str, tmp_path: Pat
             found = (await system.call("GET", "/users/ada/devices")).body["devices"]
     assert (delivery["status"], delivery["reason"]) == ("failed", "endpoint_gone")
     assert [(one["state"], one["reason"]) for one in found] == [("retired", "endpoint_gone")]
+
+
+async def test_options_priority_and_collapse_key_reach_the_service(
+    dsn: str, tmp_path: Path
+) -> None:
+    async with HttpStandIn(google(FCM_TAKEN)) as firebase:
+        url = firebase.url("")
+        accounts = {"f": {"provider": "fcm", **FCM.values_at(url), "endpoint": url}}
+        async with System.run(dsn, tmp_path, accounts=accounts) as system:
+            content = {"title": "Hello", "body": "there", "ttl": 60, "data": {"who": "{{ name }}"}}
+            await system.template({"push": content})
+            more = {"priority": "low", "collapse_key": "order 7"}
+            sent = await system.send({"push_tokens": [FCM_TOKEN]}, {"name": "Ada"}, **more)
+            await system.settled(sent)
+            wrong = {"name": "Wrong", "content": {"push": {**content, "ttl": -1}}}
+            refused = await system.call("POST", "/templates", {"id": "wrong", **wrong})
+    [message] = [
+        json.loads(one.body)["message"] for one in firebase.received if b'"token"' in one.body
+    ]
+    assert message["data"]["who"] == "Ada"
+    assert (message["android"]["priority"], message["android"]["ttl"]) == ("NORMAL", "60s")
+    collapsed = message["android"]["collapse_key"]
+    assert re.fullmatch(r"[A-Za-z0-9_-]{32}", collapsed)  # a space is not for headers
+    assert message["apns"]["headers"]["apns-collapse-id"] == collapsed
+    assert refused.status == 400
+    assert [one["path"] for one in refused.body["errors"]] == ["content.push.ttl"]

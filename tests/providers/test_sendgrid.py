@@ -96,6 +96,14 @@ def test_alike_emails_share_one_call_without_substitution() -> None:
     assert [one["value"] for one in body["content"]] == [content.text, content.html]
 
 
+def test_each_keeps_its_own_link_to_unsubscribe_within_a_call() -> None:
+    links = [{"List-Unsubscribe": f"<https://example.com/u/{number}>"} for number in range(2)]
+    [body] = bodies(
+        *(email(number, EmailContent("s", "t", headers=one)) for number, one in enumerate(links))
+    )
+    assert [one["headers"] for one in body["personalizations"]] == links
+
+
 def test_short_bodies_that_differ_are_substituted_whole() -> None:
     [body] = bodies(
         email(0, EmailContent("Hi Ann", "Dear Ann", "<p>Ann</p>")),

@@ -79,7 +79,7 @@ def _sms(content: SmsContent) -> Iterator[Advice]:
 
 def _push(content: PushContent) -> Iterator[Advice]:
     alert = {"title": content.title, "body": content.body, "url": content.url or ""}
-    size = len(orjson.dumps({"aps": {"alert": alert}}))
+    size = len(orjson.dumps({"aps": {"alert": alert}, **content.options}))
     if size > _PUSH_PAYLOAD:
         said = f"{size} bytes; Apple and Google take {_PUSH_PAYLOAD}"
         yield Advice("push_too_large", "push.body", said, refused=True)

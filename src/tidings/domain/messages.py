@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from tidings.domain.channels import Channel
+from tidings.domain.priorities import Priority
 from tidings.domain.records import record
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
@@ -50,9 +51,13 @@ class SmsContent:
 
 @record
 class PushContent:
+    """options: how services and devices treat it, by the names that a template has for them (image, data, ttl,
+    priority, badge, sound, android, ios, web)."""
+
     title: str
     body: str
     url: str | None = None
+    options: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @record
@@ -82,7 +87,7 @@ def described(content: Content) -> dict[str, Any]:
     """Content as JSON takes it: files by name, type and size, and fields that an email seldom has only
     where it has them."""
     fields = asdict(content)
-    for name in ("cc", "bcc", "headers", "attachments", "tags"):
+    for name in ("cc", "bcc", "headers", "attachments", "tags", "options"):
         if name in fields and not fields[name]:
             del fields[name]
     for file in fields.get("attachments", ()):
@@ -95,7 +100,8 @@ class Message:
     """One delivery's message, ready to send.
 
     delivery_id stays the same over all attempts: providers use it as idempotency key or message id. expires_at: after
-    which it is of no use.
+    which it is of no use. priority: the notification's. collapse_key: a newer message of the same key takes its place
+    at the recipient's, where the service can do that.
     """
 
     delivery_id: UUID
@@ -109,3 +115,5 @@ class Message:
     user_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     expires_at: datetime | None = None
+    priority: Priority = Priority.MEDIUM
+    collapse_key: str | None = None

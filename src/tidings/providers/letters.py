@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tidings.domain.mail_headers import check_header_name
 from tidings.domain.messages import Attachment, EmailContent, Message
 from tidings.domain.outcomes import Permanent
 from tidings.domain.provider import Account, Field
@@ -22,34 +23,6 @@ _MEDIA_TYPE = re.compile(
     r"(?!message/|multipart/)[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9!#$&^_.+-]{1,100}"
 )
 _CONTENT_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]{1,200}")
-_HEADER_NAME = re.compile(r"[!-9;-~]{1,40}")
-
-# What a message has anyway, and what only those who carry it may write.
-_NOT_THEIRS = frozenset(
-    {
-        "from",
-        "to",
-        "cc",
-        "bcc",
-        "sender",
-        "reply-to",
-        "subject",
-        "date",
-        "message-id",
-        "return-path",
-        "received",
-        "mime-version",
-        "content-type",
-        "content-transfer-encoding",
-        "content-disposition",
-        "dkim-signature",
-        "arc-seal",
-        "arc-message-signature",
-        "arc-authentication-results",
-        "authentication-results",
-        "auto-submitted",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +97,7 @@ def _check_encodable(message: Message, content: EmailContent) -> None:
 def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     """The headers, each on one line. Raises ValueError for a name that a template may not use."""
     for name in headers:
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError("a header's name is 1 to 40 printable ASCII characters, no colon")
-        if name.lower() in _NOT_THEIRS:
-            raise ValueError("a header that every message has anyway cannot be set")
+        check_header_name(name)
     return {name: one_line(value) for name, value in headers.items()}
 
 

@@ -16,6 +16,8 @@ from pydantic import (
 from tidings.domain.channels import Channel
 from tidings.domain.documents import check_document, check_text
 from tidings.domain.locales import canonical
+from tidings.domain.mail_headers import check_header_name
+from tidings.rendering.push_source import PushOptions
 
 
 def _payload(value: Any) -> Any:
@@ -45,13 +47,18 @@ Payload = Annotated[JsonValue, AfterValidator(_payload)]
 SharedId = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
+HeaderName = Annotated[str, AfterValidator(check_header_name)]
+Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]
+
+
 class Source(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class EmailSource(Source):
     """from: whom it is from, where that is not the account's own address. One of html, markdown and mjml, which become HTML; or text, or both. Text is made from the other when it is not
-    given. layout: the id of a layout, which the body is put into."""
+    given. layout: the id of a layout, which the body is put into. headers: beside those that a message has anyway.
+    tags: words by which the provider groups its statistics."""
 
     subject: Line
     sender: Annotated[Line, AfterValidator(_sender)] | None = Field(default=None, alias="from")
@@ -61,6 +68,8 @@ class EmailSource(Source):
     text: Body | None = None
     reply_to: Line | None = None
     layout: SharedId | None = None
+    headers: Annotated[dict[HeaderName, Line], Field(min_length=1, max_length=10)] | None = None
+    tags: Annotated[list[Tag], Field(min_length=1, max_length=9)] | None = None
 
     @model_validator(mode="after")
     def _has_a_body(self) -> "EmailSource":
@@ -78,7 +87,7 @@ class SmsSource(Source):
     body: Body
 
 
-class PushSource(Source):
+class PushSource(PushOptions):
     title: Line
     body: Body
     url: Line | None = None

@@ -12,9 +12,16 @@ from tidings.domain.push import APNS
 from tidings.domain.reasons import Reason
 from tidings.providers.apns.signing import ProviderTokens
 from tidings.providers.apns.verdicts import EXPIRED, TABLE
+from tidings.providers.apple import COLLAPSE_ID, LONGEST_COLLAPSE_ID, payload
 from tidings.providers.bearing import BearingHttp
 from tidings.providers.http import Answer, Http, retry_after
-from tidings.providers.notices import Notice, read_notice, seconds_to_keep
+from tidings.providers.notices import (
+    Notice,
+    collapse_id,
+    is_high,
+    read_notice,
+    seconds_to_keep,
+)
 from tidings.providers.vendor import Call, Probe, VendorProvider, document, one_each
 from tidings.settings import SettingsError
 
@@ -32,7 +39,6 @@ class ApnsApi:
             )
         self._account = account
         self._clock = clock
-        self._priority = "5" if account.text("priority") == "normal" else "10"
 
     def prepare(self, message: Message) -> Notice | Permanent:
         notice = read_notice(message, APNS)
@@ -50,9 +56,11 @@ class ApnsApi:
         headers = {
             **self._headers(),
             "apns-id": notice.delivery_id,
-            "apns-priority": self._priority,
+            "apns-priority": "10" if is_high(self._account, notice) else "5",
             "apns-expiration": str(int(now) + ttl if ttl else 0),
         }
+        if collapse := collapse_id(notice, LONGEST_COLLAPSE_ID, COLLAPSE_ID):
+            headers["apns-collapse-id"] = collapse
         return Call("POST", f"/3/device/{notice.address}", headers, _payload(notice))
 
     def read(self, items: Sequence[Notice], answer: Answer, now: float) -> Sequence[Outcome]:
@@ -84,8 +92,7 @@ def apns_provider(
 
 
 def _payload(notice: Notice) -> bytes:
-    alert = {"title": notice.title, "body": notice.body}
-    return orjson.dumps({"aps": {"alert": alert, "sound": "default"}, **notice.data})
+    return orjson.dumps(payload(notice))
 
 
 def _token_expired(answer: Answer) -> bool:

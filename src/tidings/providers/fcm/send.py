@@ -11,10 +11,11 @@ from tidings.domain.provider import Account
 from tidings.domain.push import FCM
 from tidings.domain.reasons import Reason
 from tidings.providers.bearing import BearingHttp
+from tidings.providers.fcm.body import body, shown
 from tidings.providers.fcm.signing_in import AccessTokens, ServiceAccount, read_service_account
 from tidings.providers.fcm.verdicts import APPLE_OR_BROWSER, TABLE
 from tidings.providers.http import Answer, Http, retry_after
-from tidings.providers.notices import Notice, read_notice, seconds_to_keep
+from tidings.providers.notices import Notice, read_notice
 from tidings.providers.refusals import UNREADABLE
 from tidings.providers.vendor import Call, Probe, VendorProvider, document, one_each
 
@@ -26,14 +27,13 @@ class FcmApi:
     def __init__(self, account: Account, owner: ServiceAccount, clock: Callable[[], float]) -> None:
         self._account = account
         self._clock = clock
-        self._high = account.text("priority") != "normal"
         self._path = f"/v1/projects/{owner.project}/messages:send"
 
     def prepare(self, message: Message) -> Notice | Permanent:
         notice = read_notice(message, FCM)
         if (
             isinstance(notice, Notice)
-            and len(orjson.dumps([_shown(notice), notice.data])) > _LARGEST
+            and len(orjson.dumps([shown(notice), notice.data, notice.options])) > _LARGEST
         ):
             return Permanent(Reason.MESSAGE_TOO_LARGE, detail=f"more than {_LARGEST} bytes")
         return notice
@@ -43,7 +43,12 @@ class FcmApi:
 
     def call(self, items: Sequence[Notice]) -> Call:
         [notice] = items
-        return Call("POST", self._path, _HEADERS, orjson.dumps({"message": self._message(notice)}))
+        return Call(
+            "POST",
+            self._path,
+            _HEADERS,
+            orjson.dumps({"message": body(self._account, notice, self._clock())}),
+        )
 
     def read(self, items: Sequence[Notice], answer: Answer, now: float) -> Sequence[Outcome]:
         found = document(answer)
@@ -59,28 +64,6 @@ class FcmApi:
         asked = {"validate_only": True, "message": {"topic": "tidings-check"}}
         return Probe(Call("POST", self._path, _HEADERS, orjson.dumps(asked)))
 
-    def _message(self, notice: Notice) -> Mapping[str, Any]:
-        now = self._clock()
-        ttl = seconds_to_keep(self._account, notice, now)
-        webpush: dict[str, Any] = {
-            "headers": {"TTL": str(ttl), "Urgency": "high" if self._high else "normal"}
-        }
-        if notice.url is not None and notice.url.startswith("https://"):  # Firebase takes no other
-            webpush["fcm_options"] = {"link": notice.url}
-        return {
-            "token": notice.address,
-            "notification": _shown(notice),
-            "data": notice.data,
-            "android": {"priority": "HIGH" if self._high else "NORMAL", "ttl": f"{ttl}s"},
-            "apns": {
-                "headers": {
-                    "apns-priority": "10" if self._high else "5",
-                    "apns-expiration": str(int(now) + ttl if ttl else 0),
-                }
-            },
-            "webpush": webpush,
-        }
-
 
 class FcmProvider(VendorProvider[Notice]):
     """Raises SettingsError for a service account that cannot be used."""
@@ -93,10 +76,6 @@ class FcmProvider(VendorProvider[Notice]):
 
     async def close(self) -> None:
         await self._tokens.close()
-
-
-def _shown(notice: Notice) -> Mapping[str, str]:
-    return {"title": notice.title, "body": notice.body}
 
 
 def _token_refused(answer: Answer) -> bool:

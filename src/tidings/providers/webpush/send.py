@@ -1,7 +1,8 @@
 """Push messages to browsers: one a call, encrypted, to the push service that the subscription names."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -11,7 +12,14 @@ from tidings.domain.provider import Account
 from tidings.domain.push import WEBPUSH
 from tidings.domain.reasons import Reason
 from tidings.providers.http import Answer, Http, retry_after
-from tidings.providers.notices import Notice, read_notice, seconds_to_keep
+from tidings.providers.notices import (
+    Notice,
+    browser_options,
+    read_notice,
+    seconds_to_keep,
+    without_empty,
+)
+from tidings.providers.urgency import topic, urgency
 from tidings.providers.vendor import Call, VendorProvider, one_each
 from tidings.providers.webpush.encryption import LONGEST, encrypt
 from tidings.providers.webpush.subscriptions import Subscription, read_subscription
@@ -35,7 +43,6 @@ class WebPushApi:
         self._account = account
         self._vapid = vapid
         self._clock = clock
-        self._urgency = "normal" if account.text("priority") == "normal" else "high"
 
     def prepare(self, message: Message) -> Push | Permanent:
         notice = read_notice(message, WEBPUSH)
@@ -44,7 +51,7 @@ class WebPushApi:
         subscription = read_subscription(notice.address)
         if subscription is None:
             return Permanent(Reason.ADDRESS_INVALID, detail="not a subscription")
-        text = orjson.dumps({"title": notice.title, "body": notice.body, **notice.data})
+        text = orjson.dumps(_told(notice))
         if len(text) > LONGEST:
             return Permanent(Reason.MESSAGE_TOO_LARGE, detail=f"more than {LONGEST} bytes")
         return Push(notice, subscription, text)
@@ -60,8 +67,10 @@ class WebPushApi:
             "content-encoding": "aes128gcm",
             "content-type": "application/octet-stream",
             "ttl": str(seconds_to_keep(self._account, push.notice, self._clock())),
-            "urgency": self._urgency,
+            "urgency": urgency(self._account, push.notice),
         }
+        if (about := topic(push.notice)) is not None:
+            headers["topic"] = about
         return Call("POST", to.endpoint, headers, encrypt(push.text, to.key, to.auth))
 
     def read(self, items: Sequence[Push], answer: Answer, now: float) -> Sequence[Outcome]:
@@ -73,6 +82,20 @@ class WebPushApi:
 
     def probe(self) -> str:
         return f"No service to try: subscriptions name theirs. Pages subscribe with {self._vapid.public_key}"
+
+
+def _told(notice: Notice) -> Mapping[str, Any]:
+    """What the page's service worker gets: by the names that showNotification() has, where it has one."""
+    beside = {
+        **browser_options(notice),
+        "image": notice.image,
+        "tag": notice.collapse_key,
+        "silent": notice.options.get("sound") == "none" or None,
+    }
+    count = notice.options.get("badge")
+    counted = {} if count is None else {"app_badge": count}
+    shown = {"title": notice.title, "body": notice.body}
+    return {**shown, **notice.data, **without_empty(beside), **counted}
 
 
 def webpush_provider(

@@ -3,8 +3,10 @@
 https://core.telegram.org/bots/api#sendmessage
 """
 
+import re
 import secrets
 import time
+import zlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -70,11 +72,20 @@ def _send(call: Call) -> Reply | Taken:
     result = {
         "message_id": number,
         "from": _BOT,
-        "chat": {"id": int(chat), "type": "private"} if chat.isdecimal() else {"username": chat},
+        "chat": _chat(chat),
         "date": int(time.time()),
         "text": text,
     }
     return Taken(json_reply(200, {"ok": True, "result": result}), [sent])
+
+
+def _chat(chat: str) -> Mapping[str, Any]:
+    """https://core.telegram.org/bots/api#chat: channels have names; users and groups are asked for by number."""
+    if re.fullmatch(r"-?[0-9]+", chat):
+        return {"id": int(chat), "type": "group" if chat.startswith("-") else "private"}
+    name = chat.removeprefix("@")
+    number = -(10**12) - zlib.crc32(name.encode())
+    return {"id": number, "type": "channel", "title": name, "username": name}
 
 
 def _me(_: Call) -> Reply:
