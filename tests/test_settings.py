@@ -312,3 +312,10 @@ def test_a_wrong_limit_is_named_with_what_is_allowed(
     said = wrong()
     for part in parts:
         assert part in said
+
+
+def test_tracking_needs_a_public_url() -> None:
+    with pytest.raises(ValueError, match=r"web\.public_url"):
+        Settings(tracking={"clicks": True})
+    settings = Settings(tracking={"clicks": True}, web={"public_url": "https://t.example.com"})
+    assert settings.tracking.clicks

@@ -54,6 +54,12 @@ class Metrics:
             "Events of messages that are not known here.",
             registry=registry,
         )
+        self.engagements = Counter(
+            "tidings_engagements",
+            "Requests for the pixels and the tracked links of messages, by who made them as far as can be told.",
+            ["type", "by"],
+            registry=registry,
+        )
         self.replays = Counter(
             "tidings_replays",
             "Dead letters that were sent once more.",

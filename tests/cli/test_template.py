@@ -189,6 +189,37 @@ def test_toml_reads_back_as_it_was(values: dict[str, str]) -> None:
     assert tomllib.loads(toml_text.dump(values)) == values
 
 
+def _tables(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3)
+
+
+@example({"web": {"actions": [{"action": "open", "title": "a\nb"}]}, "badge": 0, "a.b": {}})
+@given(
+    st.dictionaries(
+        TEXT, st.recursive(st.booleans() | st.integers(0, 2**63 - 1) | TEXT, _tables), max_size=4
+    )
+)
+def test_toml_reads_back_tables_as_they_were(values: dict[str, Any]) -> None:
+    assert tomllib.loads(toml_text.dump(values)) == values
+
+
+def test_options_of_email_and_push_are_kept_in_the_folder(tmp_path: Path) -> None:
+    options = {
+        "title": "Hi",
+        "body": "Hello",
+        "ttl": 0,
+        "badge": 0,
+        "data": {"order": "{{ order }}"},
+        "ios": {"mutable_content": True},
+        "web": {"actions": [{"action": "open", "title": "Open"}]},
+    }
+    email = {"subject": "S", "text": "T", "headers": {"X-Order": "{{ order }}"}, "tags": ["a"]}
+    content: dict[str, dict[str, Any]] = {"email": email, "push": options}
+    template = Template("t", "t", "transactional", "resend", content)
+    template_folder.write(tmp_path / "t", template)
+    assert template_folder.read(tmp_path / "t").content == content
+
+
 JSON = st.recursive(
     st.booleans() | st.integers(-(2**63), 2**63) | st.text(st.characters(codec="utf-8")),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

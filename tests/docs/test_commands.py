@@ -39,6 +39,7 @@ _PLAIN = [
 _WITH_ACCOUNTS = [
     DOCS / "how-to/send-email-over-smtp.md",
     DOCS / "how-to/send-webhooks.md",
+    DOCS / "how-to/track-opens-and-clicks.md",
 ]
 _STARTING_ALL = [
     DOCS / "how-to/try-without-accounts.md",

@@ -50,11 +50,42 @@ def rendered(channel: Channel, source: dict[str, Any], data: dict[str, Any]) -> 
             {"subject": "S", "text": "T", "reply_to": "{{ n }}@example.com\n"},
             EmailContent("S", "T", None, "<x>@example.com"),
         ),
+        (
+            Channel.EMAIL,
+            {
+                "subject": "S",
+                "text": "T",
+                "headers": {"X-Order": "a\n{{ n }}", "X-Empty": "{{ '' }}"},
+                "tags": ["orders"],
+            },
+            EmailContent("S", "T", headers={"X-Order": "a <x>"}, tags=("orders",)),
+        ),
         (Channel.SMS, {"body": "B {{ n }}\n2"}, SmsContent("B <x>\n2")),
         (
             Channel.PUSH,
             {"title": "T\n{{ n }}", "body": "B\n{{ n }}", "url": "https://x/{{ n }}"},
             PushContent("T <x>", "B\n<x>", "https://x/<x>"),
+        ),
+        (
+            Channel.PUSH,
+            {
+                "title": "T",
+                "body": "B",
+                "ttl": 0,
+                "data": {"order": "{{ n }}"},
+                "ios": {"thread_id": "t-{{ n }}", "mutable_content": True},
+                "web": {"actions": [{"action": "open", "title": "{{ n }}"}]},
+            },
+            PushContent(
+                "T",
+                "B",
+                options={
+                    "ttl": 0,
+                    "data": {"order": "<x>"},
+                    "ios": {"thread_id": "t-<x>", "mutable_content": True},
+                    "web": {"actions": [{"action": "open", "title": "<x>"}]},
+                },
+            ),
         ),
         (Channel.IN_APP, {"title": "T", "body": "{{ n }}"}, InAppContent("T", "<x>")),
         (Channel.CHAT, {"body": "{{ n }}"}, ChatContent("<x>")),
@@ -201,3 +232,45 @@ def test_what_an_editor_may_not_write(content: Any) -> None:
 def test_only_what_was_given_is_stored() -> None:
     given_ = {"email": {"subject": "s", "text": "t"}, "webhook": {"payload": {"a": [None]}}}
     assert TemplateContent.model_validate(given_).by_channel() == given_
+
+
+@pytest.mark.parametrize(
+    ("options", "at"),
+    [
+        ({"ttl": 2_419_201}, ("push", "ttl")),
+        ({"ttl": "60"}, ("push", "ttl")),
+        ({"badge": -1}, ("push", "badge")),
+        ({"badge": True}, ("push", "badge")),
+        ({"priority": "urgent"}, ("push", "priority")),
+        ({"sound": "{{ n }}"}, ("push", "sound")),
+        ({"data": {"from": "x"}}, ("push", "data", "from", "[key]")),
+        ({"data": {"google.x": "x"}}, ("push", "data", "google.x", "[key]")),
+        ({"data": {"order": 7}}, ("push", "data", "order")),
+        ({"android": {"channel_id": "{{ n }}"}}, ("push", "android", "channel_id")),
+        ({"android": {"color": "red"}}, ("push", "android", "color")),
+        ({"ios": {"interruption_level": "loud"}}, ("push", "ios", "interruption_level")),
+        ({"ios": {"sound": "x"}}, ("push", "ios", "sound")),
+        ({"web": {"actions": [{"title": "x"}]}}, ("push", "web", "actions", 0, "action")),
+    ],
+)
+def test_push_options_that_no_service_takes(options: dict[str, Any], at: tuple[Any, ...]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TemplateContent.model_validate({"push": {"title": "T", "body": "B", **options}})
+    assert [one["loc"] for one in refused.value.errors()] == [at]
+
+
+@pytest.mark.parametrize(
+    ("options", "at"),
+    [
+        ({"headers": {"Subject": "x"}}, ("email", "headers", "Subject", "[key]")),
+        ({"headers": {"X A": "x"}}, ("email", "headers", "X A", "[key]")),
+        ({"headers": {"X:A": "x"}}, ("email", "headers", "X:A", "[key]")),
+        ({"headers": {"X-A": ""}}, ("email", "headers", "X-A")),
+        ({"tags": ["{{ n }}"]}, ("email", "tags", 0)),
+        ({"tags": []}, ("email", "tags")),
+    ],
+)
+def test_headers_and_tags_that_no_email_takes(options: dict[str, Any], at: tuple[Any, ...]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        TemplateContent.model_validate({"email": {"subject": "S", "text": "T", **options}})
+    assert [one["loc"] for one in refused.value.errors()] == [at]

@@ -12,6 +12,8 @@ _IDS = {
     "deliveries": ("notification_id", "id"),
     "attempts": ("delivery_id",),
     "receipts": ("delivery_id",),
+    "link_targets": ("delivery_id",),
+    "engagements": ("delivery_id",),
     "inbox": ("id",),
     "queue": ("notification_id", "delivery_id"),
     "dead_letters": ("id", "notification_id", "delivery_id"),

@@ -55,6 +55,9 @@ def template_row(version: int) -> dict[str, Any]:
         "variables": None,
         "sample": None,
         "shared": [],
+        "engine": "jinja",
+        "track_opens": None,
+        "track_clicks": None,
         "created_at": datetime.now(UTC),
         "published_at": datetime.now(UTC),
     }

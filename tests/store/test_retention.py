@@ -27,7 +27,14 @@ CONTENT = {"email": {"subject": "Hi", "text": "Hi"}, "in_app": {"title": "Hi", "
 LATER = "2100-01-01T00:00:00Z"
 ANN = {"user_id": "ann", "email": "ann@example.com"}
 KEPT = RetentionSettings(notifications=90, inbox=90)
-TOGETHER = ("notifications", "deliveries", "attempts", "receipts")
+TOGETHER = (
+    "notifications",
+    "deliveries",
+    "attempts",
+    "receipts",
+    "link_targets",
+    "engagements",
+)
 
 
 async def counted(connection: Connection) -> dict[str, int]:
@@ -76,7 +83,7 @@ async def test_old_weeks_go_as_partitions(filled: Any) -> None:
     assert partitions == Counter(dict.fromkeys((*TOGETHER, "inbox"), 2))
     assert not rows
     left = await counted(filled)
-    assert [left[table] for table in (*TOGETHER, "inbox")] == [0] * 5
+    assert [left[table] for table in (*TOGETHER, "inbox")] == [0] * 7
     assert left["idempotency_keys"] == 1
     assert await faults(filled) == {}
     assert await forgotten(filled) == (Counter(), Counter())
@@ -187,7 +194,7 @@ async def test_a_week_that_has_only_some_of_its_partitions(filled: Any) -> None:
     assert partitions == Counter(attempts=2, receipts=2)
     assert rows["notifications"] == 6
     left = await counted(filled)
-    assert [left[table] for table in TOGETHER] == [0] * 4
+    assert [left[table] for table in TOGETHER] == [0] * 6
     assert await faults(filled) == {}
 
 

@@ -24,6 +24,7 @@ from tidings.store import (
     deliveries,
     endpoints,
     inbox,
+    link_targets,
     notifications,
     outbox,
     people,
@@ -44,6 +45,7 @@ from tidings.store.keyring import (
     read_keys,
     write_keys,
 )
+from tidings.store.link_targets import Targets
 from tidings.store.notifications import NotificationRow
 from tidings.store.rotation import SEALED, Count, Outcome
 
@@ -130,6 +132,8 @@ async def fill(connection: Connection, keyring: KeyRing) -> list[NotificationRow
     )
     strange = Receipt(ReceiptType.INBOUND, NOW, "inbound", address="+15551234567", text="STOP")
     await receipts.store(connection, [("mail", opened), ("texts", strange)], keyring)
+    targets = Targets(ids.delivery_id(rows[0].id, 1), rows[0].id, ["https://shop.example/"])
+    await link_targets.add(connection, [targets], keyring)
     await connection.execute(
         "INSERT INTO users (id, sealed) VALUES ('ada', $1)",
         keyring.seal(b'{"email": "ada@example.com"}', b"ada"),
@@ -230,6 +234,7 @@ async def test_everything_is_sealed_with_the_new_key_and_opens(
         "deliveries": 3,
         "callbacks": 1,
         "receipts": 1,
+        "link_targets": 1,
         "stray_receipts": 1,
         "inbox": 2,
         "outbox": 2,

@@ -29,6 +29,7 @@ from tidings.api.routes import (
     dead_letters,
     devices,
     digests,
+    engagement,
     explain,
     inbox,
     inbox_events,
@@ -57,6 +58,7 @@ from tidings.api.routes.user_import import CSV
 RESOURCES = (
     notifications,
     explain,
+    engagement,
     batches,
     dead_letters,
     schedules,

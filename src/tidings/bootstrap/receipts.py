@@ -18,8 +18,10 @@ from tidings.store.landings import Moved
 from tidings.store.links import Link
 from tidings.store.receipts import Known
 from tidings.tracking.acting import Actions, Unsubscribe
+from tidings.tracking.judging import Judge
 from tidings.tracking.reading import Reader
 from tidings.tracking.receiving import Receiver, Source
+from tidings.tracking.visits import Visits
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Receipts:
     receiver: Receiver
     reader: Reader
     http: HttpClient
+    judge: Judge
+    visits: Visits
 
 
 def open_receipts(
@@ -67,7 +71,28 @@ def open_receipts(
         new_id=uuids.uuid7,
         wake=reader.wake,
     )
-    return Receipts(receiver, reader, http)
+    judge = Judge(
+        pool=pool,
+        keyring=foundation.keyring,
+        settings=foundation.settings.tracking,
+        follow=_follow,
+        metrics=metrics,
+        moved=wake,
+        now=_now,
+    )
+    visits = Visits(
+        pool=pool,
+        keyring=foundation.keyring,
+        lifetime=foundation.settings.tracking.link_lifetime,
+        now=_now,
+        new_id=uuids.uuid7,
+        wake=judge.wake,
+    )
+    return Receipts(receiver, reader, http, judge, visits)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _follow(connection: Connection, moved: Sequence[Moved]) -> None:

@@ -19,12 +19,14 @@ from tidings.delivery.accounts import Accounts, OpenAccount
 from tidings.delivery.health import Health
 from tidings.delivery.limiting import Limits, patience_of
 from tidings.delivery.linking import Links
+from tidings.delivery.marking import Marker
 from tidings.delivery.preparing import CompiledTemplates
 from tidings.delivery.pump import Pump
 from tidings.delivery.wishes import Wishes
 from tidings.domain.messages import Message, described
 from tidings.domain.priorities import Priority
 from tidings.domain.retry import RetryPolicies, RetryPolicy
+from tidings.domain.tracking import Tracking
 from tidings.inbox.telling import Teller
 from tidings.metrics import Metrics
 from tidings.providers.catalogue import Ports
@@ -40,6 +42,7 @@ from tidings.store.database import Pool, borrow, open_pool
 from tidings.store.keyring import KeyRing
 from tidings.store.links import seal_link
 from tidings.store.listener import CHANGES, Hear
+from tidings.store.tracking_tokens import token_of
 from tidings.worker import Worker
 
 
@@ -86,6 +89,11 @@ async def open_worker(
             categories,
         ),
         wishes=Wishes(categories, ZoneInfo(settings.timezone), _now),
+        marker=Marker(
+            settings.web.public_url,
+            Tracking(opens=settings.tracking.opens, clicks=settings.tracking.clicks),
+            partial(token_of, keyring=foundation.keyring),
+        ),
         links=Links(
             settings.web.public_url,
             partial(seal_link, keyring=foundation.keyring),

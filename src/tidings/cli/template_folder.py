@@ -2,13 +2,15 @@
 
     templates/
       welcome_email/            the template's id
-        template.toml           name, category, on_unknown, engine, deduplicate_seconds, digest_window, locale; may be
+        template.toml           name, category, on_unknown, engine, deduplicate_seconds, digest_window, track_opens,
+                                track_clicks, locale; may be
                                 empty
         email.subject.txt       one file for each field of each channel,
         email.html              or email.md (Markdown) or email.mjml
         email.layout.txt        the id of the layout that it is put into
         email.text.txt
         sms.txt
+        email.toml              its headers and tags
         push.toml               or one for a channel with several short ones
         in_app.toml
         webhook.json            the payload; null to send the notification's data as it is
@@ -36,8 +38,10 @@ MAIN = "template.toml"
 _SETTINGS = (
     *("name", "category", "on_unknown", "engine"),
     *("deduplicate_seconds", "digest_window", "locale"),
+    *("track_opens", "track_clicks"),
 )
 _NUMBERS = frozenset({"deduplicate_seconds", "digest_window"})
+_SWITCHES = frozenset({"track_opens", "track_clicks"})
 _CADENCE = "cadence"  # the digest_window that is no number
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,4}){0,2}")
 _DEFAULTS = {"category": "transactional", "on_unknown": "resend", "engine": "jinja"}
@@ -55,8 +59,15 @@ _TEXTS: Mapping[str, tuple[str, str]] = {
     "chat.txt": ("chat", "body"),
     "webhook.type.txt": ("webhook", "type"),
 }
+_EMAIL_OPTIONS = ("tags", "headers")
+_PUSH_OPTIONS = (
+    *("image", "ttl", "priority", "badge", "sound"),
+    *("data", "android", "ios", "web"),  # tables, which in TOML come after all else
+)
+"""The API checks what is in them."""
 _TABLES: Mapping[str, tuple[str, Sequence[str]]] = {
-    "push.toml": ("push", ("title", "body", "url")),
+    "email.toml": ("email", _EMAIL_OPTIONS),
+    "push.toml": ("push", ("title", "body", "url", *_PUSH_OPTIONS)),
     "in_app.toml": ("in_app", ("title", "body", "url")),
 }
 _JSON: Mapping[str, tuple[str, str]] = {"webhook.json": ("webhook", "payload")}
@@ -109,6 +120,8 @@ class Template:
     sample: Mapping[str, Any] | None = field(default=None, repr=False)
     digest_window: int | str | None = None
     engine: str = "jinja"
+    track_opens: bool | None = None
+    track_clicks: bool | None = None
 
     @classmethod
     def of_answer(cls, answer: Mapping[str, Any]) -> "Template":
@@ -125,6 +138,8 @@ class Template:
             answer.get("sample"),
             (answer.get("digest") or {}).get("window"),
             answer.get("engine", _DEFAULTS["engine"]),
+            answer.get("track_opens"),
+            answer.get("track_clicks"),
         )
 
     def document(self) -> dict[str, Any]:
@@ -140,6 +155,8 @@ class Template:
             "variables": self.variables,
             "sample": self.sample,
             "digest": None if self.digest_window is None else {"window": self.digest_window},
+            "track_opens": self.track_opens,
+            "track_clicks": self.track_clicks,
         }
 
 
@@ -189,7 +206,15 @@ def read(folder: Path) -> Template:
         sample=settings.get("sample"),
         digest_window=settings.get("digest_window"),
         engine=settings.get("engine", _DEFAULTS["engine"]),
+        track_opens=settings.get("track_opens"),
+        track_clicks=settings.get("track_clicks"),
     )
+
+
+def _kind(name: str) -> tuple[str, type]:
+    if name in _SWITCHES:
+        return "true or false", bool
+    return ("number", int) if name in _NUMBERS else ("text", str)
 
 
 def _tag(path: Path) -> str:
@@ -343,14 +368,15 @@ def _table(path: Path, text: str, names: Sequence[str]) -> dict[str, Any]:
         Mistake(
             path,
             _line_in(text, name),
-            f"{name} must be a {'number' if name in _NUMBERS else 'text'}"
+            f"{name} must be a {_kind(name)[0]}"
             if name in names
             else f"{name} is not known; known: {', '.join(names)}",
         )
         for name, value in table.items()
         if name not in names
         or not (
-            type(value) is (int if name in _NUMBERS else str)
+            name in (*_EMAIL_OPTIONS, *_PUSH_OPTIONS)
+            or type(value) is _kind(name)[1]
             or (name == "digest_window" and value == _CADENCE)
         )
     ]
@@ -386,6 +412,9 @@ def _files(template: Template) -> Iterator[tuple[str, str]]:
         text += f"deduplicate_seconds = {template.deduplicate_seconds}\n"
     if template.digest_window is not None:
         text += f"digest_window = {orjson.dumps(template.digest_window).decode()}\n"
+    for name in sorted(_SWITCHES):
+        if (switch := getattr(template, name)) is not None:
+            text += f"{name} = {str(switch).lower()}\n"
     yield MAIN, text
     for file, value in (("variables.json", template.variables), ("sample.json", template.sample)):
         if value is not None:
@@ -398,8 +427,9 @@ def _content_files(content: Content) -> Iterator[tuple[str, str]]:
         if (value := content.get(channel, {}).get(name)) is not None:
             yield file, f"{value}\n"
     for file, (channel, names) in _TABLES.items():
-        if given := content.get(channel):
-            yield file, toml_text.dump({name: given[name] for name in names if given.get(name)})
+        given = content.get(channel, {})
+        if table := {name: given[name] for name in names if given.get(name) not in (None, "")}:
+            yield file, toml_text.dump(table)
     for file, (channel, name) in _JSON.items():
         given = content.get(channel, {"": ""})
         # A channel without any field is there too: null says so, and that the data itself is sent.

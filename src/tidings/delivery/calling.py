@@ -3,7 +3,7 @@
 import asyncio
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
@@ -45,7 +45,7 @@ class Leave:
 
 @record
 class Ready:
-    """A delivery that is ready to be sent, and by whom."""
+    """A delivery that is ready to be sent, and by whom. targets: where its tracked links lead."""
 
     held: Held
     chosen: OpenAccount
@@ -53,6 +53,7 @@ class Ready:
     message: Message
     leave: Leave | None = None
     permit: limiting.Permit | None = None
+    targets: Sequence[str] = field(default=(), repr=False)
 
 
 Finished = Callable[[Ready, Try], None]

@@ -13,10 +13,12 @@ from tidings.domain import ids
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.messages import Content, EmailContent, Message
+from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
 from tidings.domain.retry import Settle
 from tidings.domain.senders import Senders, sender_for, senders_of
 from tidings.domain.templates import TemplateVersion
+from tidings.domain.tracking import NO_CHOICE, TrackingChoice
 from tidings.rendering.compiled import Render, compile_edition
 from tidings.rendering.context import context_of
 from tidings.rendering.engine import RenderingError, TemplateSourceError
@@ -28,7 +30,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 Compiled = Mapping[Channel, Render]
 
-_NOTHING: tuple[Compiled, Senders] = MappingProxyType({}), MappingProxyType({})
+_Known = tuple[Compiled, Senders, TrackingChoice]
+_NOTHING: _Known = MappingProxyType({}), MappingProxyType({}), NO_CHOICE
 
 
 class CompiledTemplates:
@@ -36,7 +39,7 @@ class CompiledTemplates:
 
     def __init__(self, limit: int = 2_000) -> None:
         self._limit = limit
-        self._known: OrderedDict[tuple[str, int], tuple[Compiled, Senders]] = OrderedDict()
+        self._known: OrderedDict[tuple[str, int], _Known] = OrderedDict()
 
     async def load(self, connection: Connection, wanted: Iterable[tuple[str, int]]) -> None:
         """Make these known, with one query for all that are not; the longest unused give way."""
@@ -45,7 +48,7 @@ class CompiledTemplates:
             self._known.move_to_end(key)
         if missing := needed - self._known.keys():
             for key, version in (await templates.versions(connection, missing)).items():
-                self._known[key] = _compile(version), senders_of(version)
+                self._known[key] = _compile(version), senders_of(version), version.tracking
         while len(self._known) > max(self._limit, len(needed)):
             self._known.popitem(last=False)
 
@@ -53,9 +56,12 @@ class CompiledTemplates:
         """Empty for a version that is gone or does not compile any more."""
         return self._known.get((template_id, version), _NOTHING)[0]
 
+    def tracking(self, template_id: str, version: int) -> TrackingChoice:
+        return self._known.get((template_id, version), _NOTHING)[2]
+
     def signed(self, work: Work) -> Work:
         """With the sender that the template names."""
-        _, senders = self._known.get((work.template_id, work.template_version), _NOTHING)
+        _, senders, _ = self._known.get((work.template_id, work.template_version), _NOTHING)
         if not senders or work.channel is not Channel.EMAIL or work.unreadable:
             return work
         return replace(work, sender=sender_for(senders, work.payload["recipient"].get("locale")))
@@ -85,6 +91,7 @@ def prepare(
     now: datetime,
     urls: Urls = NO_URLS,
     sender: str | None = None,
+    priority: Priority = Priority.MEDIUM,
 ) -> Message | Settle:
     """Re-check what may have changed since acceptance, then render. sender: of an email; None for the account's own."""
     if work.expires_at is not None and work.expires_at <= now:
@@ -109,6 +116,8 @@ def prepare(
         user_id=work.user_id,
         metadata=work.payload["metadata"],
         expires_at=work.expires_at,
+        priority=priority,
+        collapse_key=work.collapse_key,
     )
 
 

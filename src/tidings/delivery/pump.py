@@ -21,6 +21,7 @@ from tidings.delivery.gates import Gates
 from tidings.delivery.ledger import Ledger
 from tidings.delivery.limiting import Limits
 from tidings.delivery.linking import Links
+from tidings.delivery.marking import Marker
 from tidings.delivery.preparing import CompiledTemplates
 from tidings.delivery.settling import Held, Settlement, Try
 from tidings.delivery.starting import Starter
@@ -65,6 +66,7 @@ class Pump:
         limits: Limits,
         wishes: Wishes,
         links: Links,
+        marker: Marker,
         settings: WorkerSettings,
         metrics: Metrics,
         new_lease: Callable[[], UUID],
@@ -115,6 +117,7 @@ class Pump:
             limits=limits,
             gates=self._gates,
             links=links,
+            marker=marker,
             lease=settings.lease,
             conclude=self._ledger.add,
             hold=self._hold,

@@ -15,6 +15,7 @@ from tidings.delivery.calling import Leave, Ready, give_back
 from tidings.delivery.gates import Gates
 from tidings.delivery.limiting import Limits, Permit, Skip, Wait
 from tidings.delivery.linking import Links
+from tidings.delivery.marking import Marker
 from tidings.delivery.preparing import CompiledTemplates, prepare
 from tidings.delivery.routing_facts import facts_of
 from tidings.delivery.settling import Held, Settlement, Try
@@ -36,11 +37,12 @@ from tidings.metrics import Metrics
 from tidings.queue import postgres as queue
 from tidings.queue.postgres import Claimed
 from tidings.store import batches as batch_store
-from tidings.store import deliveries
+from tidings.store import deliveries, link_targets
 from tidings.store.batches import BatchStates
-from tidings.store.database import Pool, borrow
+from tidings.store.database import Connection, Pool, borrow
 from tidings.store.deliveries import Work
 from tidings.store.keyring import KeyRing
+from tidings.store.link_targets import Targets
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -67,6 +69,7 @@ class Starter:
         limits: Limits,
         gates: Gates[Lane],
         links: Links,
+        marker: Marker,
         lease: float,
         conclude: Callable[[Settlement], None],
         hold: Callable[[Held, OpenAccount | None], None],
@@ -84,6 +87,7 @@ class Starter:
         self._limits = limits
         self._gates = gates
         self._links = links
+        self._marker = marker
         self._lease = lease
         self._conclude = conclude
         self._hold = hold
@@ -194,6 +198,7 @@ class Starter:
             return []
         try:
             async with borrow(self._pool) as connection:
+                await self._store_targets(connection, ready)
                 mine = await queue.start(
                     connection,
                     ready[0].held.claim.lease,  # all were claimed together
@@ -207,6 +212,16 @@ class Starter:
         # cancelled meanwhile, or taken over
         self._let_go([one for one in ready if one.message.delivery_id not in mine])
         return [one for one in ready if one.message.delivery_id in mine]
+
+    async def _store_targets(self, connection: Connection, ready: Sequence[Ready]) -> None:
+        """Before anybody can follow a link. Most batches have none."""
+        targets = [
+            Targets(one.message.delivery_id, one.held.claim.lease, one.targets)
+            for one in ready
+            if one.targets
+        ]
+        if targets:
+            await link_targets.add(connection, targets, self._keyring)
 
     async def give_back(self, ready: Sequence[Ready]) -> None:
         """Back on the queue at their places, as if they had not been claimed."""
@@ -343,15 +358,19 @@ class Starter:
             now=now,
             urls=urls,
             sender=_permitted(chosen.opened, work),
+            priority=claim.priority,
         )
         if isinstance(message, Settle):
             return self._verdicts.ended(held, message)
+        choice = self._templates.tracking(work.template_id, work.template_version)
+        message, targets = self._marker.mark(message, self._marker.of(choice, work))
         name = chosen.opened.account.name
         if (health := self._accounts.watch(name)) is None:
-            return Ready(held, chosen.opened, chosen.choice, message)
+            return Ready(held, chosen.opened, chosen.choice, message, targets=targets)
         if (permit := health.take(name)) is None:
             return self._verdicts.postponed(held, Reason.ACCOUNTS_HELD_BACK)
-        return Ready(held, chosen.opened, chosen.choice, message, Leave(health, permit))
+        leave = Leave(health, permit)
+        return Ready(held, chosen.opened, chosen.choice, message, leave, targets=targets)
 
     def _interrupted(self, held: Held, started_at: datetime) -> Settlement:
         """A worker died during the call: what it did is not known, so that is what is recorded."""

@@ -46,7 +46,8 @@ class DigestTime:
 class Preferences:
     """channels: the general choice; categories and templates: the choice for one of them.
 
-    A channel turned off in general stays off in every category. digests: how often, by category.
+    A channel turned off in general stays off in every category. digests: how often, by category. tracking:
+    False where opens and clicks are not to be tracked.
     """
 
     channels: Choices = field(default_factory=dict)
@@ -55,6 +56,7 @@ class Preferences:
     quiet_hours: QuietHours | None = None
     digests: Mapping[str, Cadence] = field(default_factory=dict)
     digest_time: DigestTime = DigestTime()
+    tracking: bool | None = None
 
     def cadence(self, category: Category) -> Cadence:
         return self.digests.get(category.id, category.digest)

@@ -12,6 +12,7 @@ from tidings.domain.locales import fallbacks
 from tidings.domain.messages import JSON
 from tidings.domain.planning import OnUnknown
 from tidings.domain.shared import NOTHING_SHARED, Shared
+from tidings.domain.tracking import NO_CHOICE, TrackingChoice
 
 EngineName = Literal["jinja", "liquid"]
 """What a template is written in."""
@@ -41,6 +42,7 @@ class Edition:
     contract: Contract | None = None
     sample: Mapping[str, JSON] | None = field(default=None, repr=False)
     shared: Shared = NOTHING_SHARED
+    tracking: TrackingChoice = NO_CHOICE
     engine: EngineName = "jinja"
 
 
@@ -112,6 +114,8 @@ def _fields(edition: Edition) -> dict[str, JSON]:
         "deduplicate_seconds": edition.deduplicate_seconds,
         "digest": None if edition.digest is None else edition.digest.window or "cadence",
         "engine": edition.engine,
+        "track_opens": edition.tracking.opens,
+        "track_clicks": edition.tracking.clicks,
         "locale": edition.locale,
         "variables": None if edition.contract is None else dict(edition.contract.schema),
         "sample": None if edition.sample is None else dict(edition.sample),

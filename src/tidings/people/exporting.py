@@ -8,8 +8,18 @@ from uuid import UUID
 from tidings.domain.preferences import NO_PREFERENCES
 from tidings.people.erasing import addresses_of
 from tidings.people.schedules import schedules_of
-from tidings.store import devices, histories, inbox, preferences, suppressions, topics, users
+from tidings.store import (
+    devices,
+    engagements,
+    histories,
+    inbox,
+    preferences,
+    suppressions,
+    topics,
+    users,
+)
 from tidings.store.database import Pool
+from tidings.store.engagements import LinkCount
 from tidings.store.histories import Trail
 from tidings.store.keyring import KeyRing
 
@@ -57,7 +67,16 @@ async def _notifications(pool: Pool, trail: Trail, keyring: KeyRing) -> AsyncIte
     while page := await histories.page(pool, trail, after=after, limit=_PAGE):
         for document in await histories.in_full(pool, page, keyring):
             yield {"kind": "notification", **document}
+        for count in await engagements.of_notifications(pool, page):
+            yield {"kind": "engagement", **_engagement(count)}
         after = page[-1]
+
+
+def _engagement(count: LinkCount) -> Entry:
+    return {name: getattr(count, name) for name in _ENGAGEMENT}
+
+
+_ENGAGEMENT = ("delivery_id", "link", "requests", "persons", "first_at", "last_at", "person_at")
 
 
 async def _inbox(pool: Pool, user_id: str, keyring: KeyRing) -> AsyncIterator[Entry]:

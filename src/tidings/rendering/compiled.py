@@ -1,8 +1,9 @@
 """A template version compiled once: a function per channel from data to content."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from tidings.domain.channels import Channel
 from tidings.domain.locales import fallbacks
@@ -27,6 +28,8 @@ from tidings.rendering.formatting import LANGUAGE
 Context = Mapping[str, Any]
 Render = Callable[[Context], Content]
 Source = Mapping[str, Any]
+
+_SHOWN = frozenset({"title", "body", "url"})
 
 _NO_LOCALES: Mapping[str, Mapping[Channel, Source]] = MappingProxyType({})
 
@@ -110,6 +113,11 @@ def _email(engine: Engine, _: str, source: Source, locale: str | None) -> Render
     html = html_body(engine, source, locale)
     text = text_body(engine, source, html)
     reply_to = _optional(engine, "email.reply_to", source.get("reply_to"))
+    headers = {
+        name: engine.field(f"email.headers.{name}", text)
+        for name, text in source.get("headers", {}).items()
+    }
+    tags = tuple(source.get("tags", ()))
 
     def render(context: Context) -> EmailContent:
         rendered = html.field.render(context) if html else None
@@ -118,9 +126,17 @@ def _email(engine: Engine, _: str, source: Source, locale: str | None) -> Render
             html=rendered,
             text=text(context, rendered or ""),
             reply_to=reply_to.line(context) if reply_to else None,
+            headers=_filled(headers, context) if headers else {},
+            tags=tags,
         )
 
     return render
+
+
+def _filled(headers: Mapping[str, Field], context: Context) -> Mapping[str, str]:
+    """A header that turned out empty is left out."""
+    lines = {name: one.line(context) for name, one in headers.items()}
+    return {name: line for name, line in lines.items() if line}
 
 
 def _sms(engine: Engine, _: str, source: Source, __: str | None) -> Render:
@@ -145,7 +161,14 @@ def _notice(
 
 
 def _push(engine: Engine, _: str, source: Source, __: str | None) -> Render:
-    return _notice(engine, "push", PushContent, source)
+    shown = _notice(engine, "push", PushContent, source)
+    beside: JSON = {name: value for name, value in source.items() if name not in _SHOWN}
+    if not beside:
+        return shown
+    options = _json(engine, "push", beside)
+    return lambda context: replace(
+        cast("PushContent", shown(context)), options=cast("dict[str, JSON]", options(context))
+    )
 
 
 def _in_app(engine: Engine, _: str, source: Source, __: str | None) -> Render:

@@ -13,6 +13,7 @@ from tidings.settings.processes import ApiSettings, LogSettings, OutboundSetting
 from tidings.settings.receipts import ReceiptSettings
 from tidings.settings.section import Seconds, Section, SettingsError, Texts
 from tidings.settings.sources import config_file
+from tidings.settings.tracking import TrackingSettings
 from tidings.settings.trying import (
     BreakerChanges,
     BreakerSettings,
@@ -42,6 +43,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Texts",
+    "TrackingSettings",
     "WebSettings",
     "WorkerSettings",
     "config_file",

@@ -22,6 +22,7 @@ from tidings.settings.keeping import RetentionSettings
 from tidings.settings.processes import ApiSettings, LogSettings, OutboundSettings, WorkerSettings
 from tidings.settings.receipts import ReceiptSettings
 from tidings.settings.sources import Environment, config_file
+from tidings.settings.tracking import TrackingSettings
 from tidings.settings.trying import BreakerSettings, LimitSettings, RetrySettings
 from tidings.settings.web import WebSettings
 
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     web: WebSettings = WebSettings()
     receipts: ReceiptSettings = ReceiptSettings()
+    tracking: TrackingSettings = TrackingSettings()
     inbox: InboxSettings = InboxSettings()
     accounts: dict[str, AccountSettings] = Field(default_factory=dict)
     """Provider accounts by name, as `[accounts.NAME]` with `provider = "…"` and its fields."""
@@ -115,6 +117,14 @@ class Settings(BaseSettings):
                     f"limits.{name}.account: got {limit.account!r}; allowed are "
                     f"{', '.join(sorted(self.accounts)) or 'accounts, of which there are none'}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _tracking_has_a_url(self) -> "Settings":
+        if (self.tracking.opens or self.tracking.clicks) and self.web.public_url is None:
+            raise ValueError(
+                "tracking: opens and clicks need web.public_url, where people reach the API"
+            )
         return self
 
     @property

@@ -76,6 +76,7 @@ class Work:
     replaced: bool = False
     preferences: Preferences = NO_PREFERENCES
     sender: Sender | None = None
+    collapse_key: str | None = None
 
     @property
     def tries_from(self) -> datetime:
@@ -91,7 +92,7 @@ async def load(
     rows = await connection.fetch(
         f"""SELECT d.notification_id, d.id, d.channel, d.sealed_address, n.template_id, n.template_version,
              n.category, n.routing, n.on_unknown, n.user_id, n.batch_id, n.send_at, n.expires_at, n.sealed,
-             d.decisions ~ '(^| )collapsed@' AS replaced, {BLOCKS} AS blocks,
+             n.collapse_key, d.decisions ~ '(^| )collapsed@' AS replaced, {BLOCKS} AS blocks,
              {preferences.COLUMN}
            FROM unnest($1::uuid[], $2::uuid[]) AS c (notification_id, id)
            JOIN deliveries d ON d.notification_id = c.notification_id AND d.id = c.id
@@ -267,6 +268,7 @@ def _work(row: Record, keyring: KeyRing) -> Work:
         unreadable=unreadable,
         blocks=read_blocks(row["blocks"]),
         replaced=bool(row["replaced"]),
+        collapse_key=row["collapse_key"],
         preferences=preferences.parsed(row["preferences"]),
     )
 

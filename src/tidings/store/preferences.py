@@ -22,7 +22,7 @@ Source = Literal["api", "page", "unsubscribe"]
 _CADENCES = {one.value: one for one in Cadence}
 
 COLUMN = """CASE WHEN p.user_id IS NOT NULL THEN
-  json_build_array(p.channels, p.categories, p.templates, p.quiet_hours, p.digests)::text END AS preferences"""
+  json_build_array(p.channels, p.categories, p.templates, p.quiet_hours, p.digests, p.tracking)::text END AS preferences"""
 """SQL for a query of preferences `p`: what `parsed` reads."""
 
 # Many people choose alike: what was read once is not read again for each of them.
@@ -110,7 +110,7 @@ def parsed(stored: str | None) -> Preferences:
 
 @lru_cache(_REMEMBERED)
 def _parsed(stored: str) -> Preferences:
-    channels, categories, templates, quiet_hours, digests = orjson.loads(stored)
+    channels, categories, templates, quiet_hours, digests, tracking = orjson.loads(stored)
     digests = digests or {}
     return Preferences(
         # As they are: a channel equals its name, also as a key.
@@ -120,19 +120,21 @@ def _parsed(stored: str) -> Preferences:
         quiet_hours=read_hours(QuietHours, quiet_hours),
         digests={name: _CADENCES[how] for name, how in digests.get("categories", {}).items()},
         digest_time=_read_digest_time(digests),
+        tracking=tracking,
     )
 
 
 async def _write(connection: Connection, user_id: str, preferences: Preferences) -> None:
     await connection.execute(
         """UPDATE preferences SET channels = $2, categories = $3, templates = $4, quiet_hours = $5, digests = $6,
-             updated_at = now() WHERE user_id = $1""",
+             tracking = $7, updated_at = now() WHERE user_id = $1""",
         user_id,
         dict(preferences.channels),
         _document(preferences.categories),
         _document(preferences.templates) or None,
         hours_document(preferences.quiet_hours),
         _digests_document(preferences),
+        preferences.tracking,
     )
 
 
@@ -174,6 +176,8 @@ def _fields(preferences: Preferences) -> dict[str, Any]:
         for name, choices in getattr(preferences, where).items():
             found |= {f"{where}.{name}.{channel}": one for channel, one in choices.items()}
     found |= {f"digests.{name}": str(how) for name, how in preferences.digests.items()}
+    if preferences.tracking is not None:
+        found["tracking"] = preferences.tracking
     if preferences.quiet_hours is not None:
         found["quiet_hours"] = hours_document(preferences.quiet_hours)
     if preferences.digest_time != DigestTime():

@@ -178,7 +178,7 @@ def _columns(
         list(receipts),
         [one.type for _, one in pairs],
         [one.at for _, one in pairs],
-        [account for account, _ in pairs],
+        [account or None for account, _ in pairs],
         [one.bounce for _, one in pairs],
         [_storable(one.code) for _, one in pairs],
         [_storable(one.detail) for _, one in pairs],

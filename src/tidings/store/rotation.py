@@ -50,6 +50,11 @@ def _own_id(row: Record) -> bytes:
     return identity
 
 
+def _delivery_id(row: Record) -> bytes:
+    identity: bytes = row["delivery_id"].bytes
+    return identity
+
+
 def _text_id(row: Record) -> bytes:
     text: str = row["id"]
     return text.encode()
@@ -94,6 +99,12 @@ SEALED: tuple[Sealed, ...] = (
     ),
     Sealed("callbacks", "sealed", _ID, _own_id),
     Sealed("receipts", "sealed", (("delivery_id", "uuid"), ("id", "uuid")), _own_id),
+    Sealed(
+        "link_targets",
+        "sealed",
+        (("delivery_id", "uuid"), ("lease", "uuid")),
+        _delivery_id,
+    ),
     Sealed("stray_receipts", "sealed", _ID, _own_id),
     Sealed("inbox", "sealed", _ID, _own_id),
     Sealed("outbox", "sealed", _ID, _own_id),

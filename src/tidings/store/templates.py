@@ -11,11 +11,13 @@ from tidings.domain.contracts import Contract
 from tidings.domain.digests import DigestRule
 from tidings.domain.shared import of_document, to_document
 from tidings.domain.templates import Edition, TemplateState, TemplateVersion
+from tidings.domain.tracking import TrackingChoice
 from tidings.store.database import Connection, Pool, Reader, Record
 
 _COLUMNS = (
     "v.template_id, v.version, v.name, v.category, v.on_unknown, v.content, v.locale, v.locales, "
-    "v.created_at, v.published_at, v.deduplicate_seconds, v.digest, v.variables, v.sample, v.shared, v.engine"
+    "v.created_at, v.published_at, v.deduplicate_seconds, v.digest, v.variables, v.sample, v.shared, v.engine, "
+    "v.track_opens, v.track_clicks"
 )
 
 
@@ -201,9 +203,9 @@ async def _insert(
     row = await connection.fetchrow(
         f"""INSERT INTO template_versions AS v
               (template_id, version, name, category, on_unknown, content, locale, locales,
-               deduplicate_seconds, variables, sample, created_by, published_at, digest, shared, engine)
+               deduplicate_seconds, variables, sample, created_by, published_at, digest, shared, engine, track_opens, track_clicks)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-              CASE WHEN $13 THEN NULL ELSE now() END, $14, $15, $16)
+              CASE WHEN $13 THEN NULL ELSE now() END, $14, $15, $16, $17, $18)
             RETURNING {_COLUMNS}""",
         template_id,
         version,
@@ -221,6 +223,8 @@ async def _insert(
         None if edition.digest is None else {"window": edition.digest.window},
         to_document(edition.shared),
         edition.engine,
+        edition.tracking.opens,
+        edition.tracking.clicks,
     )
     assert row is not None
     return _template(row)
@@ -244,6 +248,7 @@ def _template(row: Record) -> TemplateVersion:
         sample=row["sample"],
         shared=of_document(row["shared"]),
         engine=row["engine"],
+        tracking=TrackingChoice(row["track_opens"], row["track_clicks"]),
     )
 
 

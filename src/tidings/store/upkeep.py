@@ -10,7 +10,15 @@ from tidings.store.database import Connection
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-PARTITIONED = ("notifications", "deliveries", "attempts", "receipts", "inbox")
+PARTITIONED = (
+    "notifications",
+    "deliveries",
+    "attempts",
+    "receipts",
+    "link_targets",
+    "engagements",
+    "inbox",
+)
 WEEKS_AHEAD = 5
 _LOCK = 0x7061_7274  # one process at a time does each thing; the others need not wait
 

@@ -63,7 +63,8 @@ class DigestTimeView(Wire):
 
 class PreferencesView(Wire):
     """channels: the choice for a channel in general; categories and templates: for one of them. What is not named
-    is as the category has it. digests: how often, by category."""
+    is as the category has it. digests: how often, by category. tracking: false where opens and clicks are not to be
+    tracked."""
 
     channels: Choices = Field(default_factory=dict)
     categories: Annotated[dict[CategoryId, Choices], _Many] = Field(default_factory=dict)
@@ -71,13 +72,16 @@ class PreferencesView(Wire):
     quiet_hours: QuietHoursView | None = None
     digests: Annotated[dict[CategoryId, Cadence], _Many] = Field(default_factory=dict)
     digest_time: DigestTimeView | None = None
+    tracking: StrictBool | None = None
 
     @model_serializer(mode="wrap")
     def _without_what_was_not_chosen(
         self, serialize: SerializerFunctionWrapHandler
     ) -> dict[str, Any]:
         whole = serialize(self)
-        return {name: one for name, one in whole.items() if one or name in _ALWAYS_SHOWN}
+        return {
+            name: one for name, one in whole.items() if one or one is False or name in _ALWAYS_SHOWN
+        }
 
 
 _ALWAYS_SHOWN = frozenset({"channels", "categories"})
@@ -92,6 +96,7 @@ class PreferencesPatch(Wire):
     quiet_hours: QuietHoursView | None = None
     digests: Annotated[dict[CategoryId, Cadence | None] | None, _Many] = None
     digest_time: DigestTimeView | None = None
+    tracking: StrictBool | None = None
 
 
 class ChangedField(BaseModel):
@@ -206,6 +211,7 @@ def _view(found: Preferences) -> PreferencesView:
         else DigestTimeView.model_validate(
             {"at": shown(when.at), "weekday": WEEKDAYS[when.weekday]}
         ),
+        tracking=found.tracking,
     )
 
 
@@ -217,6 +223,7 @@ def _read(body: PreferencesView) -> Preferences:
         body.quiet_hours.read(QuietHours) if body.quiet_hours else None,
         body.digests,
         _digest_time(body.digest_time),
+        body.tracking,
     )
 
 
@@ -241,6 +248,8 @@ def _patched(before: Preferences, patch: PreferencesPatch) -> Preferences:
         changed["quiet_hours"] = patch.quiet_hours.read(QuietHours) if patch.quiet_hours else None
     if "digest_time" in patch.model_fields_set:
         changed["digest_time"] = _digest_time(patch.digest_time)
+    if "tracking" in patch.model_fields_set:
+        changed["tracking"] = patch.tracking
     return replace(before, **changed)
 
 

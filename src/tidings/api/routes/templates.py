@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, StrictBool, model_validator
 
 from tidings.api.authentication import CanEditTemplates, CanRead
 from tidings.api.bodies import StrictJson
@@ -20,6 +20,7 @@ from tidings.domain.contracts import Contract, WrongContractError
 from tidings.domain.digests import DigestRule
 from tidings.domain.planning import OnUnknown
 from tidings.domain.templates import Edition, EngineName, TemplateVersion
+from tidings.domain.tracking import TrackingChoice
 from tidings.intake.request import Document, Name, TemplateId, Wire
 from tidings.rendering.source import LanguageTag, Locales, TemplateContent, by_locale
 from tidings.store import templates
@@ -48,7 +49,8 @@ class TemplateUpdate(Wire):
     """engine: what it is written in, Jinja2 or Liquid. on_unknown: whether a message that may have been sent is sent again (resend: at least once) or
     left for a person (hold: at most once). deduplicate_seconds: for so long after a send, a repeat to the
     same recipient is accepted and not sent. digest: notifications to one user are gathered, and told by one; its
-    data are `items`, `count`, `first` and `last`. locale: the language of content. locales: content for those
+    data are `items`, `count`, `first` and `last`. track_opens, track_clicks: whether it is told who opens it and
+    who follows its links; null leaves it to the settings. locale: the language of content. locales: content for those
     who read another one. variables: the data that it takes, as a JSON Schema (draft 2020-12); data that does
     not fit is refused. sample: an example of the data. draft: stored, and not used until it is published."""
 
@@ -62,6 +64,8 @@ class TemplateUpdate(Wire):
         Annotated[int, Field(ge=1, le=31_536_000), BeforeValidator(whole_number)] | None
     ) = None
     digest: Digest | None = None
+    track_opens: StrictBool | None = None
+    track_clicks: StrictBool | None = None
     content: TemplateContent
     locale: LanguageTag | None = None
     locales: Locales = Field(default_factory=dict)
@@ -84,6 +88,7 @@ class TemplateUpdate(Wire):
             on_unknown=self.on_unknown,
             deduplicate_seconds=self.deduplicate_seconds,
             digest=None if self.digest is None else self.digest.rule(),
+            tracking=TrackingChoice(self.track_opens, self.track_clicks),
             content=self.content.by_channel(),
             locale=self.locale,
             locales=by_locale(self.locales),
@@ -109,6 +114,8 @@ class TemplateView(BaseModel):
     on_unknown: OnUnknown
     deduplicate_seconds: int | None
     digest: Digest | None
+    track_opens: bool | None
+    track_clicks: bool | None
     content: dict[Channel, Any]
     locale: str | None
     locales: dict[str, dict[Channel, Any]]
@@ -254,6 +261,8 @@ def view_of(template: TemplateVersion) -> TemplateView:
         on_unknown=template.on_unknown,
         deduplicate_seconds=template.deduplicate_seconds,
         digest=None if template.digest is None else Digest.of(template.digest),
+        track_opens=template.tracking.opens,
+        track_clicks=template.tracking.clicks,
         content=dict(template.content),
         locale=template.locale,
         locales={tag: dict(content) for tag, content in template.locales.items()},
