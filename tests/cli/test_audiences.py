@@ -26,6 +26,7 @@ VIEW: dict[str, Any] = {
     "expected": 1000,
     "done": 250,
     "refused": 3,
+    "refusals": [],
     "problem": None,
 }
 DONE = {**VIEW, "state": "finished", "done": 1000, "finished_at": "2030-01-01T10:01:00Z"}

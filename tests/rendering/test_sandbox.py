@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.rendering import hostile
+from tidings.domain.channels import Channel
 from tidings.domain.reasons import Reason
 from tidings.domain.templates import EngineName
+from tidings.rendering.compiled import compile_content
 from tidings.rendering.context import context_of
 from tidings.rendering.engine import RenderingError, TemplateSourceError
 from tidings.rendering.engines import ENGINES
@@ -229,6 +231,27 @@ def test_any_program_of_jinja_stays_inside_and_ends(source: str, html: bool) -> 
     shown = stopped_in_time("jinja", source, data, html=html)
     assert not [leak for leak in LEAKS if leak in unescape(shown)], shown
     assert data == hostile.DATA
+
+
+@pytest.mark.parametrize(
+    ("engine", "source"),
+    [
+        ("jinja", "{% for i in range(n) %}{% endfor %}"),
+        ("jinja", "{{ text }}"),
+        ("liquid", "{% for i in (1..n) %}{{ i }}{% endfor %}"),
+        ("liquid", "{{ text }}"),
+    ],
+)
+def test_the_strings_of_a_payload_have_together_what_one_field_has(
+    engine: EngineName, source: str
+) -> None:
+    content = {Channel.WEBHOOK: {"payload": [{"a": source}] * 200}}
+    render = compile_content("t", content, engine=ENGINES[engine])[Channel.WEBHOOK]
+    reader = {"user_id": "u", "locale": "en", "timezone": None}
+    render(context_of({"n": 10, "text": "short"}, reader))
+    with pytest.raises(RenderingError) as caught, scarce_memory(100):
+        render(context_of({"n": 5_000, "text": "x" * 500_000}, reader))
+    assert caught.value.reason is Reason.RENDERING_LIMIT
 
 
 @pytest.mark.parametrize(

@@ -197,3 +197,30 @@ async def test_a_copy_that_bounces_is_not_the_recipient_s(system: System) -> Non
     await reported(system, delivery_id, "delivered")
     await delivery(system, delivery_id, "delivered")
     assert (await system.call("GET", "/suppressions")).body["suppressions"] == []
+
+
+async def test_one_that_cannot_be_stored_keeps_no_other_unread(system: System, dsn: str) -> None:
+    first, second = [await sent(system, f"{name}@example.com") for name in ("ann", "bob")]
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(
+            """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                 $$BEGIN RAISE EXCEPTION 'this row holds ann@example.com'; END$$"""
+        )
+        await connection.execute(
+            f"""CREATE TRIGGER refuse BEFORE INSERT ON receipts FOR EACH ROW
+                WHEN (NEW.delivery_id = '{first}') EXECUTE FUNCTION refuse()"""
+        )
+        assert (await reported(system, first, "delivered")).status == 200
+        more = {"recipient": "bob@example.com"}
+        assert (await reported(system, second, "delivered", **more)).status == 200
+        await delivery(system, second, "delivered")
+        [problem] = [
+            row["problem"] for row in await connection.fetch("SELECT problem FROM callbacks")
+        ]
+        assert problem == "storing what it says failed: RaiseError"
+        await connection.execute("DROP TRIGGER refuse ON receipts")
+        await connection.execute("UPDATE callbacks SET problem = NULL")
+    finally:
+        await connection.close()
+    await delivery(system, first, "delivered")

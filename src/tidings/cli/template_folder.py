@@ -3,8 +3,7 @@
     templates/
       welcome_email/            the template's id
         template.toml           name, category, on_unknown, engine, deduplicate_seconds, digest_window, track_opens,
-                                track_clicks, locale; may be
-                                empty
+                                track_clicks, locale; may be empty
         email.subject.txt       one file for each field of each channel,
         email.html              or email.md (Markdown) or email.mjml
         email.layout.txt        the id of the layout that it is put into
@@ -214,7 +213,7 @@ def read(folder: Path) -> Template:
 def _kind(name: str) -> tuple[str, type]:
     if name in _SWITCHES:
         return "true or false", bool
-    return ("number", int) if name in _NUMBERS else ("text", str)
+    return ("a number", int) if name in _NUMBERS else ("a text", str)
 
 
 def _tag(path: Path) -> str:
@@ -368,7 +367,7 @@ def _table(path: Path, text: str, names: Sequence[str]) -> dict[str, Any]:
         Mistake(
             path,
             _line_in(text, name),
-            f"{name} must be a {_kind(name)[0]}"
+            f"{name} must be {_kind(name)[0]}"
             if name in names
             else f"{name} is not known; known: {', '.join(names)}",
         )

@@ -17,11 +17,13 @@ from tidings.domain.messages import (
     SmsContent,
     WebhookContent,
 )
+from tidings.domain.reasons import Reason
 from tidings.domain.shared import BRAND
 from tidings.domain.templates import Edition
+from tidings.rendering.allowance import KEY, Budget, LimitExceededError, spend_for
 from tidings.rendering.assembling import assembled
 from tidings.rendering.bodies import html_body, text_body
-from tidings.rendering.engine import Field, TemplateSourceError
+from tidings.rendering.engine import Field, RenderingError, TemplateSourceError
 from tidings.rendering.engines import ENGINES, Engine, engine_of
 from tidings.rendering.formatting import LANGUAGE
 
@@ -184,18 +186,37 @@ def _webhook(engine: Engine, template_id: str, source: Source, _: str | None) ->
 
 
 def _json(engine: Engine, path: str, value: JSON) -> Callable[[Context], JSON]:
-    """JSON whose strings are templates; its shape cannot be changed by the data."""
+    """JSON whose strings are templates; its shape cannot be changed by the data. The strings may be thousands: together
+    they have the budget of one field."""
+    made = _made(engine, path, value)
+    return lambda context: made({**context, KEY: Budget()})
+
+
+def _made(engine: Engine, path: str, value: JSON) -> Callable[[Context], JSON]:
     if isinstance(value, str):
-        return engine.field(path, value).render
+        return _paid(engine.field(path, value))
     if isinstance(value, dict):
-        members = {key: _json(engine, f"{path}.{key}", member) for key, member in value.items()}
+        members = {key: _made(engine, f"{path}.{key}", member) for key, member in value.items()}
         return lambda context: {key: member(context) for key, member in members.items()}
     if isinstance(value, list):
         items: Sequence[Callable[[Context], JSON]] = [
-            _json(engine, f"{path}.{index}", item) for index, item in enumerate(value)
+            _made(engine, f"{path}.{index}", item) for index, item in enumerate(value)
         ]
         return lambda context: [item(context) for item in items]
     return lambda _: value
+
+
+def _paid(field: Field) -> Callable[[Context], str]:
+    def render(context: Context) -> str:
+        text = field.render(context)
+        try:
+            spend_for(context[KEY], text)
+        except LimitExceededError as error:
+            said = f"{field.path}: {error}"
+            raise RenderingError(Reason.RENDERING_LIMIT, said) from None
+        return text
+
+    return render
 
 
 def _optional(engine: Engine, path: str, source: str | None) -> Field | None:

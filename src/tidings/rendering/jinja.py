@@ -182,7 +182,7 @@ class JinjaField(Field):
         template = self._template
         if template is None:
             return self._constant or ""
-        if self._costly:
+        if self._costly and KEY not in context:
             context = {**context, KEY: Budget()}
         try:
             text = joined(template.root_render_func(_context(template, context)))

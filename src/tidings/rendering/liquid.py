@@ -24,6 +24,7 @@ from liquid.utils import ReadOnlyChainMap
 from tidings.domain.reasons import Reason
 from tidings.rendering import guards
 from tidings.rendering.allowance import (
+    KEY,
     MAX_BITS,
     MAX_STEPS,
     Budget,
@@ -70,10 +71,10 @@ class _Context(RenderContext):
 
     __slots__ = ("budget",)
 
-    def __init__(self, template: BoundTemplate, **given: Any) -> None:
+    def __init__(self, template: BoundTemplate, budget: Budget, **given: Any) -> None:
         super().__init__(template, **given)
         self.scope = ReadOnlyChainMap(self.locals, self.globals, self.counters)
-        self.budget = Budget()
+        self.budget = budget
 
     @property
     def parent(self) -> Mapping[str, Any]:
@@ -181,8 +182,9 @@ class LiquidField(Field):
 
     def render(self, context: Mapping[str, Any]) -> str:
         own = {name: one for name, one in context.items() if GLOBALS.get(name, NAMES) is not one}
+        budget = own.pop(KEY, None) or Budget()
         written = _Output()
-        inside = _Context(self._template, globals={**NAMES, **own})
+        inside = _Context(self._template, budget, globals={**NAMES, **own})
         try:
             for node in self._template.nodes:
                 node.render(inside, written)
@@ -256,7 +258,7 @@ def _look(node: Node, template: BoundTemplate, *, looped: bool) -> None:
     if isinstance(node, BreakNode | ContinueNode) and not looped:
         raise LiquidError("there is no loop around it", token=node.token)
     looped = looped or isinstance(node, ForNode | TablerowNode)
-    for child in node.children(_Context(template), include_partials=False):
+    for child in node.children(_Context(template, Budget()), include_partials=False):
         _look(child, template, looped=looped)
 
 

@@ -5,6 +5,7 @@ import asyncio
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
@@ -31,6 +32,16 @@ Act = Callable[[Connection, Stored], Awaitable[None]]
 """Does what follows from new receipts, in their transaction."""
 Follow = Callable[[Connection, Sequence[Moved]], Awaitable[None]]
 """Moves the channels behind, with routing "fallback", in the same transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """found: by account. problems: of callbacks that could not be read. moved: deliveries."""
+
+    found: Sequence[tuple[str, Receipt]]
+    stored: Stored
+    problems: Mapping[UUID, str]
+    moved: Sequence[Moved]
 
 
 class Reader:
@@ -75,11 +86,7 @@ class Reader:
                 log.warning("database.unavailable", doing="receipts", error=type(error).__name__)
                 wait = _AFTER_TROUBLE
             except Exception as error:  # noqa: BLE001 - one that fails must not end the process that accepts
-                log.error(  # noqa: TRY400 - frames only: the text of an error may hold content
-                    "receipts.failed",
-                    error=type(error).__name__,
-                    frames="".join(traceback.format_tb(error.__traceback__)),
-                )
+                _log_failure(error)
                 wait = _AFTER_TROUBLE
             try:
                 await asyncio.wait_for(self._wanted.wait(), wait)
@@ -87,24 +94,57 @@ class Reader:
                 continue
 
     async def step(self) -> bool:
-        """Read some; False when there were none."""
+        """Read some; False when there were none. One whose receipts cannot be stored keeps no other unread."""
+        try:
+            async with borrow(self._pool) as connection, connection.transaction():
+                taken = await callbacks.take(connection, _AT_ONCE, self._keyring)
+                if not taken:
+                    return False
+                done = await self._stored(connection, taken)
+                self._checkpoint("receipts.reading")
+        except UNAVAILABLE:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are read
+            _log_failure(error)
+            return await self._read_one_by_one()
+        self._checkpoint("receipts.read")
+        self._tell(done)
+        return True
+
+    async def _read_one_by_one(self) -> bool:
+        for _ in range(_AT_ONCE):
+            if not await self._read_one():
+                return False
+        return True
+
+    async def _read_one(self) -> bool:
+        """By itself, and set aside if that fails; False when there is none."""
         async with borrow(self._pool) as connection, connection.transaction():
-            taken = await callbacks.take(connection, _AT_ONCE, self._keyring)
+            taken = await callbacks.take(connection, 1, self._keyring)
             if not taken:
                 return False
-            found, problems = self._read(taken)
-            stored = await receipts.store(connection, found, self._keyring)
-            moved = await landings.apply(connection, [one.delivery_id for one in stored.known])
-            await self._follow(connection, moved)
-            await self._act(connection, stored)
-            read = [one.id for one in taken if one.id not in problems]
-            await callbacks.finish(connection, read, problems)
-            self._checkpoint("receipts.reading")
-        self._checkpoint("receipts.read")
-        self._tell(found, stored, problems)
-        if moved:
-            self._moved()
+            try:
+                async with connection.transaction():
+                    done = await self._stored(connection, taken)
+            except UNAVAILABLE:
+                raise
+            except Exception as error:  # noqa: BLE001 - told as its problem; it can be read again
+                problem = f"storing what it says failed: {type(error).__name__}"
+                done = _Done([], Stored([], [], 0), {taken[0].id: problem}, [])
+                await callbacks.finish(connection, [], done.problems)
+        self._tell(done)
         return True
+
+    async def _stored(self, connection: Connection, taken: Sequence[StoredCallback]) -> "_Done":
+        """Within a transaction: what they say, and all that follows."""
+        found, problems = self._read(taken)
+        stored = await receipts.store(connection, found, self._keyring)
+        moved = await landings.apply(connection, [one.delivery_id for one in stored.known])
+        await self._follow(connection, moved)
+        await self._act(connection, stored)
+        read = [one.id for one in taken if one.id not in problems]
+        await callbacks.finish(connection, read, problems)
+        return _Done(found, stored, problems, moved)
 
     async def _look_again(self) -> bool:
         """At those that waited for the end of a call; whether any still does."""
@@ -140,16 +180,16 @@ class Reader:
                     problems[one.id] = f"reading it failed: {type(error).__name__}"
         return found, problems
 
-    def _tell(
-        self, found: Sequence[tuple[str, Receipt]], stored: Stored, problems: Mapping[UUID, str]
-    ) -> None:
-        for (account, kind), count in Counter((name, one.type) for name, one in found).items():
+    def _tell(self, done: "_Done") -> None:
+        if done.moved:
+            self._moved()
+        for (account, kind), count in Counter((name, one.type) for name, one in done.found).items():
             self._metrics.receipts.labels(account, kind).inc(count)
-        strangers = [one for _, one in stored.stray if one.type is not ReceiptType.INBOUND]
+        strangers = [one for _, one in done.stored.stray if one.type is not ReceiptType.INBOUND]
         self._metrics.stray_receipts.inc(len(strangers))
-        for callback_id, problem in problems.items():
+        for callback_id, problem in done.problems.items():
             log.error("callback.unreadable", callback_id=str(callback_id), problem=problem)
-        for one in stored.known:
+        for one in done.stored.known:
             for receipt in one.fresh:
                 log.info(
                     "receipt",
@@ -157,3 +197,9 @@ class Reader:
                     type=str(receipt.type),
                     bounce=receipt.bounce and str(receipt.bounce),
                 )
+
+
+def _log_failure(error: Exception) -> None:
+    """Frames only: the text of an error may hold content."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("receipts.failed", error=type(error).__name__, frames=frames)
