@@ -1,5 +1,6 @@
 """Bodies in Markdown and MJML, styles in elements, and text from HTML."""
 
+import tracemalloc
 from html import unescape
 from typing import Any
 
@@ -181,3 +182,29 @@ def test_mistakes_are_told_where_the_editor_sees_them(
 )
 def test_text_is_made_from_html(html: str, data: dict[str, Any], text: str) -> None:
     assert email(data, html=html).text == text
+
+
+def test_partials_in_partials_do_not_grow_beyond_all_bounds() -> None:
+    many = '{% include "inner" %}' * 5_000
+    shared = shared_of(
+        [
+            SharedVersion("partial", "inner", 1, {"text": "x" * 10_000}),
+            SharedVersion("partial", "outer", 1, {"text": many}),
+        ]
+    )
+    edition = Edition(
+        name="t",
+        category="c",
+        on_unknown="resend",
+        content={Channel.SMS: {"body": '\n{% include "outer" %}' * 1_000}},
+        shared=shared,
+    )
+    tracemalloc.start()
+    try:
+        with pytest.raises(TemplateSourceError, match="with its partials") as caught:
+            compile_edition("t", edition)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert caught.value.path == "sms.body"
+    assert peak < 20 * 2**20

@@ -89,7 +89,10 @@ def _expanded(path: str, value: JSON, shared: Shared) -> JSON:
 
 
 def _text(path: str, text: str, shared: Shared, depth: int = 0) -> str:
+    size = len(text)
+
     def put(found: re.Match[str]) -> str:
+        nonlocal size
         name = found[1] or found[2]
         partial = shared.partials.get(name)
         line = text.count("\n", 0, found.start()) + 1
@@ -98,12 +101,16 @@ def _text(path: str, text: str, shared: Shared, depth: int = 0) -> str:
             raise TemplateSourceError(path, f"there is no partial {name!r}", line, column)
         if depth == _DEEPEST:
             raise TemplateSourceError(path, f"more than {_DEEPEST} partials deep", line, column)
-        return _text(path, str(partial.content["text"]), shared, depth + 1)
+        inner = _text(path, str(partial.content["text"]), shared, depth + 1)
+        # As it grows: thousands of partials in each other would be gigabytes before the whole could be measured.
+        size += len(inner)
+        if size > _LARGEST:
+            raise TemplateSourceError(
+                path, f"over {_LARGEST} characters with its partials", line, column
+            )
+        return inner
 
-    expanded = INCLUDE.sub(put, text)
-    if len(expanded) > _LARGEST:
-        raise TemplateSourceError(path, f"over {_LARGEST} characters with its partials", 1)
-    return expanded
+    return INCLUDE.sub(put, text)
 
 
 def _texts(edition: Edition) -> Iterator[tuple[str, str]]:
