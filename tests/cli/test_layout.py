@@ -33,3 +33,11 @@ def test_a_mistake_is_told_with_its_file(tidings: Cli, tmp_path: Path) -> None:
     (tmp_path / "brand.json").write_text("[]")
     assert "not a JSON object" in tidings("layout", "push", tmp_path, status=1).err
     assert "no brand.json" in tidings("layout", "push", tmp_path / "layouts", status=1).err
+
+
+def test_two_files_of_one_layout_are_refused(tidings: Cli, tmp_path: Path) -> None:
+    (tmp_path / "layouts").mkdir()
+    (tmp_path / "layouts/main.html").write_text("<html><body>{{ content }}</body></html>")
+    (tmp_path / "layouts/main.mjml").write_text("<mjml><mj-body>{{ content }}</mj-body></mjml>")
+    ended = tidings("layout", "push", tmp_path, status=1)
+    assert "main.mjml: is the layout main, as main.html is: keep one of them" in ended.err

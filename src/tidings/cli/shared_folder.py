@@ -32,8 +32,16 @@ class Piece:
 
 
 def read(folder: Path) -> list[Piece]:
-    """The brand, then the partials, then the layouts. Raises FolderError."""
-    return list(_pieces(folder))
+    """The brand, then the partials, then the layouts. Raises FolderError, also for two files of one layout: each push
+    would store one in the other's place."""
+    pieces = list(_pieces(folder))
+    files: dict[tuple[str, str], Path] = {}
+    for one in pieces:
+        other = files.setdefault((one.kind, one.id), one.file)
+        if other != one.file:
+            said = f"is the {one.kind} {one.id}, as {other.name} is: keep one of them"
+            raise FolderError([Mistake(one.file, 0, said)])
+    return pieces
 
 
 def shared(pieces: list[Piece]) -> Shared:
