@@ -94,7 +94,7 @@ async def test_what_waits_for_its_recipients_limit_says_until_when(
     limits = {"gentle": {"rate": "2/h", "scope": "user"}}
     async with System.run(dsn, tmp_path, limits=limits) as system:
         await system.template(FEED)
-        sent = await send_many(system, 4, recipient={"user_id": "ada"})
+        sent = await send_many(system, 4, recipient={"user_id": "lovelace"})
         waits = []
         for one in sent:
             (delivery,) = (
@@ -109,7 +109,7 @@ async def test_what_waits_for_its_recipients_limit_says_until_when(
         keys = [row["key"] for row in await connection.fetch("SELECT key FROM limits")]
     assert len(keys) == 1
     assert keys[0].startswith("gentle:")
-    assert "ada" not in keys[0]
+    assert "lovelace" not in keys[0]
 
 
 async def test_an_applications_limit_does_not_hold_up_another_channel(
