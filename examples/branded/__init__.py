@@ -1,18 +1,20 @@
-"""Ten templates in three languages with a layout and a brand, as `tidings shared push` and
-`tidings template push` take them; for the tests and the benchmark."""
+"""Ten templates in three languages with a layout and a brand, as `tidings template push` takes them;
+for the tests and the benchmark."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from tidings.cli import shared_folder, template_folder
+from tidings.cli import shared_folder, template_folder, template_paths
+from tidings.cli.template_document import Content
 from tidings.domain.channels import Channel
 from tidings.domain.templates import ByChannel, Edition
 
 
 def editions(folder: Path) -> Iterator[Edition]:
     """Named by their ids."""
-    shared = shared_folder.shared(shared_folder.read(folder))
-    for one in template_folder.find([folder / "templates"]):
+    found = template_paths.find([folder / "templates"])
+    shared = shared_folder.shared(map(shared_folder.read, found.shared))
+    for one in found.templates:
         template = template_folder.read(one)
         yield Edition(
             name=template.id,
@@ -26,5 +28,5 @@ def editions(folder: Path) -> Iterator[Edition]:
         )
 
 
-def _by_channel(content: template_folder.Content) -> ByChannel:
+def _by_channel(content: Content) -> ByChannel:
     return {Channel(name): source for name, source in content.items()}

@@ -22,7 +22,7 @@ from examples.demo.scenes import USER, Journey, Scene, scenes
 from examples.demo.verdict import Arrived, mistakes, status_mistakes
 from examples.mail_server import MailServer
 from examples.verify_webhook import Receiver
-from tidings.cli import template_folder
+from tidings.cli import template_folder, template_paths
 from tidings.sandbox.running import Running, running
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
@@ -95,7 +95,7 @@ async def _perform(
     hooks: HookReceiver,
     began: float,
 ) -> None:
-    for folder in template_folder.find([_TEMPLATES]):
+    for folder in template_paths.find([_TEMPLATES]).templates:
         template = template_folder.read(folder)
         await installation.store(template.id, template.document())
     journeys = [await _send(installation, scene) for scene in scenes(hooks.url)]

@@ -209,12 +209,15 @@ def in_process_of_its_own(
     return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
 
-def on_a_terminal(*arguments: str, variables: dict[str, str]) -> str:
-    """What a person sees who runs it to its end."""
+def on_a_terminal(*arguments: str, variables: dict[str, str], typed: bytes | None = None) -> str:
+    """What a person sees who runs it to its end, and types this."""
     ours, theirs = pty.openpty()
+    if typed is not None:
+        os.write(ours, typed)
     process = subprocess.Popen(
         [sys.executable, "-m", "tidings", *arguments],
         env=environment({"COLUMNS": "150", "TERM": "xterm", **variables}),
+        stdin=None if typed is None else theirs,
         stdout=theirs,
         stderr=theirs,
     )
@@ -248,6 +251,7 @@ def note(tidings: Cli, tmp_path: Path) -> str:
 def write_template(folder: Path, files: dict[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(text.encode())
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from tests.cli.conftest import Cli, write_template
 from tidings.cli import template_folder, toml_text
-from tidings.cli.template_folder import FolderError, Template
+from tidings.cli.source_files import FolderError
+from tidings.cli.template_document import Template
 
 FILES = {
     "template.toml": 'name = "Welcome"\ncategory = "onboarding"\non_unknown = "hold"\n',
@@ -156,6 +157,16 @@ def test_every_mistake_has_its_file_and_line(tidings: Cli, folder: Path) -> None
         ({"email.html": ""}, "email.html: "),
         ({"email.html": "x"}, "email.subject.txt: "),
         ({"sms.txt": "a\n\n{% if %}"}, "sms.txt:3: "),
+        (
+            {"email.html": "x", "email.mjml": "x", "email.subject.txt": "x"},
+            "email.mjml: is the email's body, as email.html is: keep one of them",
+        ),
+        (
+            {"de/email.md": "x", "de/email.html": "x"},
+            "de/email.md: is the email's body, as email.h",
+        ),
+        ({"de-at/sms.txt": "x", "de_AT/sms.txt": "x"}, "is the language de-AT, as de-at is: keep"),
+        ({"pictures/logo.txt": "x"}, "pictures: is not the tag of a language"),
     ],
 )
 def test_mistakes(tidings: Cli, tmp_path: Path, files: dict[str, str], where: str) -> None:

@@ -32,8 +32,8 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_plan_is_only_shown(tidings: Cli, folder: Path) -> None:
     planned = tidings("template", "push", folder, "--plan")
-    assert f"create {folder.name}" in planned.out
-    assert "no template" in tidings("template", "preview", folder.name, status=1).err
+    assert f"create template {folder.name}" in planned.out
+    assert "There is no template" in tidings("template", "preview", folder.name, status=1).err
     tidings("template", "push", folder)
     (folder / "sms.txt").write_text("Hi {{ name }}\n")
     shown = tidings("template", "push", folder, "--plan").out
@@ -167,7 +167,7 @@ def test_translations_and_variables(tidings: Cli, folder: Path) -> None:
     write_template(folder / "de", {"email.subject.txt": "Hallo\n", "email.text.txt": "Hallo\n"})
     tidings("template", "push", folder)
     assert "complete" in tidings("template", "translations", folder.name).out
-    assert tidings("template", "variables", folder.name).document == NAME
+    assert json.loads(tidings("template", "variables", folder.name).out) == NAME
 
 
 def test_preview(tidings: Cli, folder: Path, tmp_path: Path) -> None:
@@ -181,6 +181,8 @@ def test_preview(tidings: Cli, folder: Path, tmp_path: Path) -> None:
         "template", "preview", name, "--data", f"@{tmp_path}/data.json", "--json"
     ).document
     assert document["rendered"]["sms"]["body"] == "Hello Cy"
+    assert "no email of HTML" in tidings("template", "preview", name, "--html", status=1).err
+    assert "Hello" not in tidings("template", "preview", name, "--channel", "push").out
     failed = tidings("template", "preview", name, "--data", "{}", status=1)
     assert "data.name is required" in failed.err
     assert "sms, line 1: sms.body: 'name' is undefined" in failed.err
@@ -201,3 +203,26 @@ def test_a_test_is_sent(tidings: Cli, folder: Path) -> None:
     assert (status["status"], status["template_version"]) == ("delivered", 2)
     wrong = tidings("template", "test", folder.name, *to, "--data", "{}", status=1)
     assert "data.name is required" in wrong.err
+    unaddressed = tidings("template", "test", folder.name, status=1)
+    assert "Give --email, --phone or --user." in unaddressed.err
+
+
+def test_what_is_not_there_is_named(tidings: Cli, folder: Path) -> None:
+    name = folder.name
+    for command in ("versions", "publish", "rollback", "archive", "restore", "variables"):
+        missing = tidings("template", command, name, status=1)
+        assert f"There is no template '{name}'." in missing.err
+    assert f"no template '{name}'" in tidings("template", "diff", "--id", name, status=1).err
+    tidings("template", "push", folder)
+    for arguments in (["publish", name, "--version", "9"], ["diff", "--id", name, "--after", "9"]):
+        missing = tidings("template", *arguments, status=1)
+        assert f"There is no version 9 of a template '{name}'." in missing.err
+    assert "Nothing differs." in tidings("template", "diff", "--id", name).out
+
+
+def test_archived_templates_are_listed_apart(tidings: Cli, folder: Path) -> None:
+    tidings("template", "push", folder)
+    assert folder.name not in tidings("template", "list", "--archived").out
+    tidings("template", "archive", folder.name)
+    assert folder.name in tidings("template", "list", "--archived").out
+    assert folder.name not in tidings("template", "list").out

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tidings.cli import template_folder
-from tidings.cli.template_folder import FolderError
+from tidings.cli.source_files import FolderError
 
 
 @pytest.mark.parametrize(("opens", "clicks"), [(None, None), (True, False), (False, None)])

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from tests.docs.desk import free_port
 from tests.docs.pages import ROOT
 from tests.support.system import System
-from tidings.cli import template_folder
+from tidings.cli import template_folder, template_paths
 from tidings.providers.webhook.signing import read_secret, sign
 from tidings.store.api_keys import Role
 
@@ -69,7 +69,7 @@ async def test_send_says_why_it_was_refused(system: System) -> None:
 
 
 def test_every_template_is_one() -> None:
-    folders = template_folder.find([ROOT / "examples/templates"])
+    folders = template_paths.find([ROOT / "examples/templates"]).templates
     assert [template_folder.read(folder).id for folder in folders] == sorted(
         folder.name for folder in (ROOT / "examples/templates").iterdir()
     )

@@ -36,11 +36,8 @@ class _Commands(LazyGroup):
             "tidings.cli.broadcast", "Send to a topic, a segment or everyone.", _SEND
         ),
         "outbox": Lazy("tidings.cli.outbox", "Look at the messages kept in development.", _SEND),
-        "template": Lazy("tidings.cli.template", "Push, pull and list templates.", _SETUP),
-        "layout": Lazy(
-            "tidings.cli.layout",
-            "Push and pull what templates share: layouts, partials, brand.",
-            _SETUP,
+        "template": Lazy(
+            "tidings.cli.template", "Templates, and what they share, as folders.", _SETUP
         ),
         "user": Lazy(
             "tidings.cli.user", "Users, their preferences, and what they would get.", _SETUP

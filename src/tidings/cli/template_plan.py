@@ -1,92 +1,60 @@
-"""What a push would do to the templates of the server, and doing it."""
+"""What a push would do: to what templates share first, then to templates, and at last what is taken out of use."""
 
-import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tidings.cli import template_folder
+from tidings.cli import shared_plan, template_folder
 from tidings.cli.client import Api, ProblemError
-from tidings.cli.template_folder import FolderError, Mistake, Template
+from tidings.cli.shared_plan import Pieces
+from tidings.cli.source_files import FolderError, Mistake
+from tidings.cli.template_document import Template
+from tidings.cli.template_known import known
+from tidings.cli.template_locating import OF_CONTENT, mistakes_of
+from tidings.cli.template_paths import Found
+from tidings.cli.template_step import Action, Step
 
 _PAGE = 200
-# A problem with the request as a whole is the template's only where the API looked at the template.
-_OF_TEMPLATE = frozenset({400, 413})
-DONE = {
-    "create": "created",
-    "update": "updated",
-    "publish": "published",
-    "archive": "archived",
-    "unchanged": "unchanged",
-    "refused": "refused",
-}
+_NAMED = 3
+Versions = Mapping[str, int]
+"""Of layouts, partials and the brand, as layout/main."""
+Users = Mapping[str, list[str]]
+"""The ids of the templates that use each, as layout/main."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """Of one template. action: create, update, publish (it is there as a draft), archive, unchanged or refused.
-    restore: it is archived, and taken back first. version: of the server; after the step, the one it made."""
+class Wishes:
+    """draft: compare with the latest version and not with the published one, and publish none. refresh: publish anew
+    what keeps an older layout, partial or brand. prune: take out of use what the server has and the folders have not:
+    templates where the folders hold templates, and what is shared where they hold any of that."""
 
-    id: str
-    action: str
-    before: Template | None = None
-    after: Template | None = None
-    folder: Path | None = None
-    version: int | None = None
-    restore: bool = False
-    mistakes: tuple[Mistake, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def changes(self) -> bool:
-        return self.restore or self.action not in {"unchanged", "refused"}
-
-    def document(self, result: str) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "result": result,
-            "version": self.version,
-            "problems": [
-                {"file": str(one.file), "line": one.line or None, "message": one.message}
-                for one in self.mistakes
-            ],
-            "warnings": list(self.warnings),
-        }
+    draft: bool = False
+    refresh: bool = False
+    prune: bool = False
 
 
-def planned(api: Api, folders: Sequence[Path], *, draft: bool, prune: bool) -> list[Step]:
-    """A step for each folder. draft: compare with the latest version and not with the published one. prune:
-    archive what the server has and the folders have not."""
-    steps = [_step(api, folder, draft=draft) for folder in folders]
-    if prune:
-        there = {step.id for step in steps}
-        steps += [
-            Step(answer["id"], "archive", Template.of_answer(answer), version=answer["version"])
-            for answer in every(api)
-            if answer["id"] not in there
-        ]
-    return steps
+def planned(api: Api, found: Found, wishes: Wishes) -> list[Step]:
+    """In the order in which the steps are to be done."""
+    there = shared_plan.on_server(api)
+    shared = shared_plan.steps_of(found.shared, there)
+    newest = {piece.name: piece.version for piece in there.values()}
+    for step in shared:
+        if step.changes:
+            newest[f"{step.kind}/{step.id}"] = (step.version or 0) + 1
+    steps = [*shared, *(_step(api, folder, newest, wishes) for folder in found.templates)]
+    return [*steps, *_removals(api, found, there, steps)] if wishes.prune else steps
 
 
-def apply(api: Api, step: Step, *, draft: bool) -> Step:
-    """The step as it was done; refused where the API found mistakes."""
-    try:
-        if step.restore:
-            api.post("templates", step.id, "restore", document={})
-        answer = _done(api, step, draft=draft)
-    except ProblemError as problem:
-        if problem.status not in _OF_TEMPLATE or step.folder is None:
-            raise
-        return replace(
-            step, action="refused", version=None, mistakes=_mistakes(step.folder, problem)
-        )
-    warnings = tuple(f"{one['path']}: {one['message']}" for one in answer.get("warnings", ()))
-    return replace(step, version=answer.get("version", step.version), warnings=warnings)
+def refreshes(api: Api, only: Collection[str]) -> list[Step]:
+    """Of these templates, or of all, what keeps an older layout, partial or brand."""
+    newest = {piece.name: piece.version for piece in shared_plan.on_server(api).values()}
+    steps = (_of_server(answer, newest) for answer in named(api, only))
+    return [step for step in steps if only or step.changes]
 
 
 def every(api: Api, *, archived: bool = False) -> Iterator[dict[str, Any]]:
-    """All templates of the server."""
+    """The templates of the server, without those that are archived, or those alone."""
     cursor: str | None = None
     while True:
         page = api.get("templates", cursor=cursor, limit=_PAGE, archived=str(archived).lower())
@@ -96,52 +64,76 @@ def every(api: Api, *, archived: bool = False) -> Iterator[dict[str, Any]]:
             return
 
 
-def diff(before: Template | None, after: Template | None, old: str, new: str) -> Iterator[str]:
-    """Unified, file by file, as in the folder."""
-    was = {} if before is None else template_folder.files(before)
-    now = {} if after is None else template_folder.files(after)
-    for name in sorted(was.keys() | now.keys()):
-        yield from difflib.unified_diff(
-            was.get(name, "").splitlines(),
-            now.get(name, "").splitlines(),
-            f"{old}/{name}",
-            f"{new}/{name}",
-            lineterm="",
-        )
+def named(api: Api, ids: Collection[str]) -> Iterator[dict[str, Any]]:
+    """These templates; all of them where none is named. Raises CommandError for one that is not there."""
+    if not ids:
+        yield from every(api)
+    for one in ids:
+        with known(one):
+            yield api.get("templates", one)
 
 
-def summary(steps: Iterable[Step]) -> str:
-    """As `1 to create, 2 to update`; empty where there is nothing to do."""
-    counts: dict[str, int] = {}
-    for step in steps:
-        if step.changes:
-            word = "restore" if step.action == "unchanged" else step.action
-            counts[word] = counts.get(word, 0) + 1
-    return ", ".join(f"{count} to {word}" for word, count in counts.items())
+def users_of(answers: Iterable[Mapping[str, Any]]) -> Users:
+    users: dict[str, list[str]] = {}
+    for answer in answers:
+        for name in answer["shared"]:
+            users.setdefault(name, []).append(answer["id"])
+    return users
 
 
-def _step(api: Api, folder: Path, *, draft: bool) -> Step:
+def unless_used(step: Step, users: Users) -> Step:
+    """The removal, or that it is refused: a template that uses it could not be stored any more."""
+    using = users.get(f"{step.kind}/{step.id}", [])
+    if not using:
+        return step
+    more = f" and {len(using) - _NAMED} more" if len(using) > _NAMED else ""
+    said = f"is not in these folders, and not removed: used by {', '.join(using[:_NAMED])}{more}"
+    mistakes = tuple(Mistake(Path(file), 0, said) for file in step.before)
+    return replace(step, action="refused", mistakes=mistakes)
+
+
+def _step(api: Api, folder: Path, newest: Versions, wishes: Wishes) -> Step:
     name = folder.resolve().name
     try:
         after = template_folder.read(folder)
+        state = _state(api, name)
     except FolderError as error:
-        return Step(name, "refused", folder=folder, mistakes=tuple(error.mistakes))
-    try:
-        state = _state(api, after.id)
+        return Step("template", name, "refused", source=folder, mistakes=tuple(error.mistakes))
     except ProblemError as problem:
-        if problem.status not in _OF_TEMPLATE:
+        if problem.status not in OF_CONTENT:
             raise
-        return Step(name, "refused", folder=folder, mistakes=_mistakes(folder, problem))
+        mistakes = mistakes_of(folder, problem)
+        return Step("template", name, "refused", source=folder, mistakes=mistakes)
+    files = template_folder.files(after)
+    document = {**after.document(), "draft": wishes.draft}
     if state is None:
-        return Step(after.id, "create", None, after, folder)
+        document["id"] = name
+        return Step("template", name, "create", after=files, document=document, source=folder)
     current: int | None = state["current_version"]
-    compared = state["latest_version"] if draft or current is None else current
-    before = Template.of_answer(api.get("templates", after.id, version=compared))
-    action = "update" if before != after else "unchanged"
-    if action == "unchanged" and current is None and not draft:
-        action = "publish"
+    version = state["latest_version"] if wishes.draft or current is None else current
+    answer = api.get("templates", name, version=version)
+    before = Template.of_answer(answer)
     archived = state["archived_at"] is not None
-    return Step(after.id, action, before, after, folder, compared, restore=archived)
+    older = () if wishes.draft else _older(answer, newest)
+    action: Action = "restore" if archived else "unchanged"
+    if before != after:
+        action, older = "update", ()
+    elif older and wishes.refresh:
+        action = "refresh" if current is not None else "update"
+    elif current is None and not wishes.draft:
+        action = "publish"
+    return Step(
+        "template",
+        name,
+        action,
+        template_folder.files(before),
+        files,
+        document,
+        folder,
+        version,
+        archived=archived,
+        older=older,
+    )
 
 
 def _state(api: Api, template_id: str) -> Mapping[str, Any] | None:
@@ -154,21 +146,34 @@ def _state(api: Api, template_id: str) -> Mapping[str, Any] | None:
     return state
 
 
-def _done(api: Api, step: Step, *, draft: bool) -> Mapping[str, Any]:
-    answer: Mapping[str, Any] = {}
-    if step.action == "archive":
-        api.post("templates", step.id, "archive", document={})
-    elif step.action == "publish":
-        answer = api.post("templates", step.id, "publish", document={"version": step.version})
-    elif step.action in {"create", "update"} and step.after is not None:
-        document = {**step.after.document(), "draft": draft}
-        if step.action == "create":
-            answer = api.post("templates", document={"id": step.id, **document})
-        else:
-            answer = api.put("templates", step.id, document=document)
-    return answer
+def _of_server(answer: Mapping[str, Any], newest: Versions) -> Step:
+    older = _older(answer, newest) if answer["published_at"] is not None else ()
+    return Step(
+        "template",
+        answer["id"],
+        "refresh" if older else "unchanged",
+        source=Path(answer["id"]),
+        version=answer["version"],
+        older=older,
+    )
 
 
-def _mistakes(folder: Path, problem: ProblemError) -> tuple[Mistake, ...]:
-    found = tuple(template_folder.locate(folder, path, said) for path, said in problem.errors)
-    return found or (Mistake(folder, 0, problem.message),)
+def _older(answer: Mapping[str, Any], newest: Versions) -> tuple[str, ...]:
+    return tuple(name for name, version in answer["shared"].items() if newest.get(name) != version)
+
+
+def _removals(api: Api, found: Found, there: Pieces, steps: Iterable[Step]) -> Iterator[Step]:
+    """What templates share goes last, when none uses it any more."""
+    templates = [step for step in steps if step.of_template]
+    kept = {step.id for step in templates}
+    answers = list(every(api))
+    gone = [one for one in answers if found.templates and one["id"] not in kept]
+    for answer in gone:
+        before = template_folder.files(Template.of_answer(answer))
+        yield Step("template", answer["id"], "archive", before, version=answer["version"])
+    if found.shared:
+        # What a template will use that is about to be stored is not known before it is.
+        open_ids = {one["id"] for one in gone} | {step.id for step in templates if step.changes}
+        users = users_of(one for one in answers if one["id"] not in open_ids)
+        for step in shared_plan.removals(found.shared, there):
+            yield unless_used(step, users)

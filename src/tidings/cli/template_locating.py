@@ -1,0 +1,70 @@
+"""Where in a folder a problem is that the API found."""
+
+import re
+from pathlib import Path
+
+from tidings.cli.client import ProblemError
+from tidings.cli.source_files import FolderError, Mistake, line_of_field, read_text
+from tidings.cli.template_files import DATA, MAIN, TABLES, TEXTS
+from tidings.cli.template_folder import languages
+
+OF_CONTENT = frozenset({400, 413})
+"""The statuses of problems that lie in what was sent. Others are with the request as a whole, and end a command."""
+
+
+def mistakes_of(source: Path, problem: ProblemError) -> tuple[Mistake, ...]:
+    """source: the folder of a template, or the file of what is shared."""
+    found = tuple(_locate(source, path, said) for path, said in problem.errors)
+    return found or (Mistake(source, 0, problem.message),)
+
+
+def _locate(source: Path, path: str, message: str) -> Mistake:
+    """path: as the API names the field, e.g. content.email.html; message: may begin with `line N: `."""
+    found = re.match(r"line (\d+): (.*)", message, re.DOTALL)
+    line, said = (int(found[1]), found[2]) if found else (0, message)
+    return Mistake(source, line, said) if source.is_file() else _inside(source, path, line, said)
+
+
+def _inside(folder: Path, path: str, line: int, said: str) -> Mistake:
+    first, _, rest = path.partition(".")
+    if first == "locales" and rest:
+        tag, _, rest = rest.partition(".")
+        inner = next((one for one in languages(folder) if _same(one.name, tag)), folder / tag)
+        return _inside(inner, f"content.{rest}", line, said)
+    if first != "content":
+        return _beside(folder, path, said)
+    channel, _, name = rest.partition(".")
+    for file, target in TEXTS.items():
+        if target == (channel, name):
+            return Mistake(folder / file, line, said)
+    for file, (owner, _) in TABLES.items():
+        if owner == channel and (folder / file).is_file():
+            return Mistake(folder / file, _line_of(folder / file, name, line), said)
+    if channel == "webhook" and name.startswith("payload"):
+        return Mistake(folder / "webhook.json", 0, f"{name}: {said}")
+    return Mistake(folder, 0, f"{path}: {said}" if path else said)
+
+
+def _beside(folder: Path, path: str, said: str) -> Mistake:
+    """Of what is no content."""
+    for file, name in DATA.items():
+        if path.startswith(name) and (folder / file).is_file():
+            return Mistake(folder / file, 0, f"{path}: {said}")
+    return Mistake(folder / MAIN, _line_of(folder / MAIN, path), said)
+
+
+def _same(one: str, other: str) -> bool:
+    return one.replace("_", "-").lower() == other.replace("_", "-").lower()
+
+
+def _line_of(path: Path, name: str, within: int = 1) -> int:
+    """The line of a field's text, or one within it, in a TOML file; 0 where it is not found."""
+    try:
+        text = read_text(path)
+    except FolderError:
+        return 0
+    first = line_of_field(text, name)
+    if not first:
+        return 0
+    opened = text.splitlines()[first - 1].rstrip().endswith(('"""', "'''"))
+    return first + max(within, 1) - 1 + opened
