@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from tidings.api.problems import Code
 from tidings.bootstrap.exposition import _DeadLetterCollector, _QueueCollector
 from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.events import EventType
 from tidings.domain.reasons import Reason
 from tidings.metrics import Metrics
 from tidings.settings import Settings
@@ -116,6 +117,10 @@ def problems() -> str:
 
 def reasons() -> str:
     return table(("code", "what it means"), ((f"`{reason}`", reason.text) for reason in Reason))
+
+
+def events() -> str:
+    return table(("type", "what has happened"), ((f"`{one}`", one.text) for one in EventType))
 
 
 def statuses() -> str:

@@ -27,6 +27,7 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
         declared.settings,
         declared.problems,
         declared.reasons,
+        declared.events,
         declared.statuses,
         declared.metrics,
         surfaces.roles,

@@ -60,6 +60,12 @@ class Metrics:
             ["type", "by"],
             registry=registry,
         )
+        self.events = Counter(
+            "tidings_events",
+            "Events on their way to subscriptions, one for each that wants it.",
+            ["type"],
+            registry=registry,
+        )
         self.replays = Counter(
             "tidings_replays",
             "Dead letters that were sent once more.",

@@ -21,6 +21,7 @@ from tidings.store.api_keys import Role
 MEANING = (
     "POST /notifications/send",
     "POST /templates",
+    "POST /template-checks",
     "PUT /templates/{template_id}",
     "POST /templates/{template_id}/preview",
     "POST /schedules",

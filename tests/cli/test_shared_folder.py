@@ -126,11 +126,49 @@ def test_templates_wait_for_what_they_share(
     file.write_text("<html>\n{{ content }}\n{{ content }}\n</html>\n")
     ended = tidings("template", "push", folder, status=1)
     assert str(file) in ended.err
-    assert "What is waiting was not done" in ended.err
+    assert "What is waiting was not done: it may need what is refused." in ended.err
     assert "waiting" in ended.out
     assert "There is no template" in tidings("template", "refresh", template, status=1).err
     file.write_text("<html>\n{{ content }}\n</html>\n")
     assert results(tidings, "push", folder) == {layout: "created", template: "created"}
+
+
+def test_a_plan_tells_what_would_be_refused(
+    tidings: Cli, folder: Path, layout: str, template: str
+) -> None:
+    """The layout is not on the server, and is looked at with the template all the same."""
+    assert results(tidings, "push", folder, "--check", status=3) == {
+        layout: "create",
+        template: "create",
+    }
+    body = folder / template / "email.html"
+    body.write_text("<p>\n{{ name | nofilter }}</p>\n")
+    ended = tidings("template", "push", folder, "--check", status=1)
+    assert f"{body}:2: No filter named 'nofilter'" in ended.err
+    file = folder / f"layouts/{layout}.html"
+    file.write_text("<html>\n{% if %}{{ content }}</html>\n")
+    ended = tidings("template", "push", folder, "--plan", status=1)
+    assert f"{file}:2: " in ended.err
+    assert str(body) not in ended.err
+    assert f"'{template}'" in tidings("template", "versions", template, status=1).err
+    assert layout not in tidings("template", "pull", folder.parent / "none", "--plan").out
+
+
+def test_warnings_come_before_anything_is_stored(tidings: Cli, folder: Path, template: str) -> None:
+    (folder / template / "sms.txt").write_text("x" * 161)
+    planned = tidings("template", "push", folder, "--plan")
+    assert f"warning: {template}: content.sms.body: 2 parts" in planned.err
+
+
+@pytest.mark.parametrize(("typed", "pushes"), [(b"n\n", False), (b"y\n", True)])
+def test_a_person_is_asked_before_a_push(
+    tidings: Cli, serving: Serving, folder: Path, template: str, typed: bytes, pushes: bool
+) -> None:
+    arguments = ("template", "push", str(folder))
+    shown = on_a_terminal(*arguments, variables=serving.variables, typed=typed)
+    assert "2 to create. Do it?" in shown
+    listed = tidings("template", "list", "--json").out
+    assert (template in listed) is pushes
 
 
 def test_a_push_that_breaks_off_says_what_is_done_and_goes_on(

@@ -149,7 +149,7 @@ def test_every_mistake_has_its_file_and_line(tidings: Cli, folder: Path) -> None
         ({"push.toml": 'title = "x"\n\nbdy = "x"\n'}, "push.toml:3: bdy is not known"),
         ({"push.toml": 'title = "x"\nbody = \n'}, "push.toml:2: not TOML"),
         ({"template.toml": 'nme = "x"\n'}, "template.toml:1: nme is not known"),
-        ({"template.toml": 'name = "x"\ncategory = "a b"\n'}, "template.toml:2:"),
+        ({"template.toml": 'name = "x"\ncategory = "a b"\n'}, "template.toml:2: category: "),
         ({"template.toml": 'on_unknown = "maybe"\n'}, "template.toml:1:"),
         ({"webhook.json": '{\n"a": }\n'}, "webhook.json:2: not JSON"),
         ({"webhook.json": '{"a": "{{ x }"}\n'}, "webhook.json: payload.a: "),

@@ -59,6 +59,7 @@ class Heard:
 
     def __init__(self, provider: Told, *, failing: bool = False) -> None:
         self.now = NOW
+        self.held_since = NOW
         self.tries: list[Try] = []
         self.expired: list[Held] = []
         self.unsent: list[Held] = []
@@ -73,6 +74,7 @@ class Heard:
             Metrics(CollectorRegistry()),
             lambda: self.now,
             late=self.late.append,
+            are_held=lambda since: since >= self.held_since,
         )
         self._failing = failing
 
@@ -111,7 +113,7 @@ async def test_what_expires_while_it_waits_for_its_turn_is_not_sent() -> None:
     first = heard.ready()
     stale, fresh = heard.ready(NOW + timedelta(1)), heard.ready(NOW + timedelta(3))
     for one in (first, stale, fresh):
-        heard.caller.call([one])
+        heard.caller.call([one], NOW)
     await asyncio.wait_for(provider.called.wait(), 5)
     heard.now = NOW + timedelta(2)
     provider.go.set()
@@ -128,7 +130,7 @@ async def test_an_error_after_the_answer_leaves_it_unknown_and_lets_it_go() -> N
     provider = Told()
     provider.go.set()
     heard = Heard(provider, failing=True)
-    heard.caller.call([heard.ready(), heard.ready()])
+    heard.caller.call([heard.ready(), heard.ready()], NOW)
     await heard.caller.drain(5)
     assert [one.outcome for one in heard.tries] == [
         Unknown(Reason.PROVIDER_FAILED, "ValueError")
@@ -139,9 +141,28 @@ async def test_what_waits_for_its_turn_at_the_end_was_not_tried() -> None:
     provider = Told()
     heard = Heard(provider)
     calling, waiting = heard.ready(), heard.ready()
-    heard.caller.call([calling])
+    heard.caller.call([calling], NOW)
     await asyncio.wait_for(provider.called.wait(), 5)
-    heard.caller.call([replace(waiting)])
+    heard.caller.call([replace(waiting)], NOW)
     await heard.caller.drain(0)
     assert heard.unsent == [waiting.held]
     assert [one.outcome for one in heard.tries] == [Unknown(Reason.TIMED_OUT)]
+
+
+async def test_what_others_may_have_taken_over_meanwhile_is_not_sent() -> None:
+    """The worker stood still while it waited: its lease may be another's by now."""
+    provider = Told()
+    heard = Heard(provider)
+    first, lapsed, fresh = heard.ready(), heard.ready(), heard.ready()
+    heard.caller.call([first], NOW)
+    heard.caller.call([lapsed], NOW)
+    await asyncio.wait_for(provider.called.wait(), 5)
+    heard.held_since = NOW + timedelta(1)
+    heard.caller.call([fresh], heard.held_since)
+    provider.go.set()
+    await heard.caller.drain(5)
+    assert [message.delivery_id for message in provider.sent] == [
+        first.message.delivery_id,
+        fresh.message.delivery_id,
+    ]
+    assert heard.unsent == [lapsed.held]

@@ -30,6 +30,7 @@ _PLAIN = [
     DOCS / "how-to/send-sms.md",
     DOCS / "how-to/send-to-many.md",
     DOCS / "how-to/show-an-in-app-feed.md",
+    DOCS / "how-to/tell-applications.md",
     DOCS / "how-to/unsubscribe.md",
     DOCS / "how-to/use-several-accounts.md",
     DOCS / "how-to/use-your-own-postgresql.md",

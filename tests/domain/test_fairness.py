@@ -44,7 +44,10 @@ def share(sharing: Sharing, waiting: list[Lane], most: int = 100, rounds: int = 
     rooms,
 )
 def test_no_more_is_offered_than_there_is(
-    waiting: list[Lane], silent: list[Lane], places: tuple[int, int], room: dict[Channel, Room]
+    waiting: list[Lane],
+    silent: list[Lane],
+    places: tuple[int, int],
+    room: dict[Channel | None, Room],
 ) -> None:
     most, ordinary = places
     silent = [one for one in silent if one not in waiting]

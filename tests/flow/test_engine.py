@@ -105,6 +105,7 @@ async def test_what_ends_in_doubt_ends_as_unknown(dsn: str, tmp_path: Path, end:
         status = await system.settled(notification_id)
     first, second = status["deliveries"]
     assert (first["status"], first["reason"]) == ("unknown", end)
+    assert first["provider"] == "webhook", "who may have sent it stays known"
     assert second["status"] in {"skipped", "cancelled"}, "the person may have been told already"
 
 

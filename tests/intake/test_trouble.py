@@ -99,6 +99,22 @@ async def test_a_user_who_cannot_be_read_keeps_nobody_else_waiting(
             assert answer.status == 202
 
 
+async def test_choices_of_a_later_release_keep_nobody_elses_from_being_accepted(
+    dsn: str, tmp_path: Path, connection: Any
+) -> None:
+    """It may run beside this one while a fleet is renewed. The worker reads them again, and waits for one that can."""
+    async with System.run(dsn, tmp_path, working=False) as system:
+        await system.template(CONTENT)
+        await connection.execute(
+            """INSERT INTO preferences (user_id, digests) VALUES ('u1', '{"categories": {"news": "fortnightly"}}')"""
+        )
+        many = await system.call(
+            "POST", "/notifications/bulk", {"notifications": [body(0), body(1), body(2)]}
+        )
+    assert many.status == 202
+    assert [one["index"] for one in many.body["results"] if "problem" in one] in ([], [1])
+
+
 async def test_a_key_forgotten_while_it_is_claimed(dsn: str, connection: Any) -> None:
     """Upkeep deletes a key between our seeing that it is held and our reading by whom: it is ours then."""
     api_key, old, new = (uuids.uuid7() for _ in range(3))

@@ -150,6 +150,12 @@ async def fill(connection: Connection, keyring: KeyRing) -> list[NotificationRow
         own[1],
         keyring.seal(b"{}", own[1].bytes),
     )
+    await connection.execute(
+        """INSERT INTO event_subscriptions (id, name, sealed, types, templates, categories, channels)
+           VALUES ($1, 'shop', $2, '{}', '{}', '{}', '{}')""",
+        own[0],
+        keyring.seal(b"{}", own[0].bytes),
+    )
     await connection.execute("INSERT INTO batches (id, api_key_id) VALUES ($1, $1)", own[0])
     await connection.execute(
         """INSERT INTO broadcasts (id, fingerprint, template_id, audience, sealed, starts_at)
@@ -228,6 +234,7 @@ async def test_everything_is_sealed_with_the_new_key_and_opens(
         "failing_endpoints": 1,
         "suppressions": 1,
         "schedules": 1,
+        "event_subscriptions": 1,
         "broadcasts": 1,
         "digests": 1,
         "notifications": 3,

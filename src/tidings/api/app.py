@@ -30,6 +30,7 @@ from tidings.api.routes import (
     devices,
     digests,
     engagement,
+    event_subscriptions,
     explain,
     inbox,
     inbox_events,
@@ -44,6 +45,7 @@ from tidings.api.routes import (
     sending,
     shared,
     suppressions,
+    template_proofs,
     template_trials,
     template_versions,
     templates,
@@ -64,6 +66,7 @@ RESOURCES = (
     schedules,
     templates,
     template_versions,
+    template_proofs,
     template_trials,
     shared,
     users,
@@ -84,6 +87,7 @@ RESOURCES = (
     outbox,
     limits,
     accounts,
+    event_subscriptions,
     operations,
 )
 

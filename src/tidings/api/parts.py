@@ -22,7 +22,7 @@ from tidings.store.templates import TemplateCache
 @dataclass(frozen=True, slots=True)
 class Parts:
     """providers: the provider of each account, by account name. exposition: the text of /metrics.
-    ready: raises, or returns what is not ready yet (empty when all is). sweep: a batch is to be swept. schedules_changed: one may come due
+    ready: raises, or returns what is not ready yet (empty when all is). wake: tells the workers that there is work. sweep: a batch is to be swept. schedules_changed: one may come due
     sooner than was known. limits: the rate limits there are. accounts: in the order of the settings;
     breakers: names of those that have one. max_callback: bytes. hub: of all who watch a feed here.
     tell: after a commit, that these users' feeds changed."""
@@ -38,6 +38,7 @@ class Parts:
     providers: Mapping[str, str]
     exposition: Callable[[], Awaitable[bytes]]
     ready: Callable[[], Awaitable[str]]
+    wake: Callable[[], None]
     sweep: Callable[[], None]
     schedules_changed: Callable[[], None]
     hub: Hub

@@ -51,6 +51,13 @@ class Code(Enum):
     BATCH_CANCELLED = "batch_cancelled", 409, "The batch was cancelled"
     ATTRIBUTE_IN_USE = "attribute_in_use", 409, "A segment chooses by this attribute"
     NOT_REPLAYABLE = "not_replayable", 409, "The dead letter is not replayed"
+    TOO_MANY_SUBSCRIPTIONS = "too_many_subscriptions", 409, "There are too many subscriptions"
+    SUBSCRIPTION_DISABLED = "subscription_disabled", 409, "The subscription is disabled"
+    SUBSCRIPTION_UNREADABLE = (
+        "subscription_unreadable",
+        409,
+        "What is stored of the subscription cannot be read",
+    )
     DIGEST_CLOSED = "digest_closed", 409, "The digest gathers no more"
     STREAM_CONFLICT = "stream_conflict", 409, "Another stream fills this batch"
     BODY_TOO_LARGE = "body_too_large", 413, "The body is too large"

@@ -1,5 +1,6 @@
 """What an edition uses of layouts, partials and brand, in their newest versions."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tidings.domain.shared import BRAND, SharedKind, SharedVersion, shared_of
@@ -11,9 +12,10 @@ from tidings.store.database import Pool
 Wanted = tuple[SharedKind, str]
 
 
-async def with_shared(pool: Pool, edition: Edition) -> Edition:
-    """The edition with all that it uses, and with what that uses in turn. What there is not is left out; to
-    compile the edition tells where it is missing."""
+async def with_shared(pool: Pool, edition: Edition, given: Sequence[SharedVersion] = ()) -> Edition:
+    """The edition with all that it uses, and with what that uses in turn. given: in place of the newest. What there is
+    not is left out; to compile the edition tells where it is missing."""
+    instead = {(one.kind, one.id): one for one in given}
     layouts, partials, brand = used(edition)
     wanted: set[Wanted] = {("layout", name) for name in layouts}
     wanted |= {("partial", name) for name in partials}
@@ -23,7 +25,8 @@ async def with_shared(pool: Pool, edition: Edition) -> Edition:
     asked: set[Wanted] = set()
     while missing := wanted - asked:
         asked |= missing
-        for one in await shared.find_many(pool, missing):
+        there = [instead[one] for one in missing if one in instead]
+        for one in [*there, *await shared.find_many(pool, missing - instead.keys())]:
             found[one.kind, one.id] = one
             wanted |= _named_by(one)
     return replace(edition, shared=shared_of(one for _, one in sorted(found.items())))

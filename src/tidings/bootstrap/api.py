@@ -221,6 +221,7 @@ def _parts(
         providers={account.name: account.provider for account in foundation.accounts},
         exposition=exposition(registry, pool),
         ready=_ready(pool),
+        wake=waker.wake,
         sweep=sweeper.wake,
         schedules_changed=schedules_changed,
         hub=hub,

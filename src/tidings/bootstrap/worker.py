@@ -12,6 +12,7 @@ import uuid_utils.compat as uuids
 from prometheus_client import CollectorRegistry
 
 from tidings.bootstrap.audience import open_audience_work
+from tidings.bootstrap.events import open_event_work
 from tidings.bootstrap.feeds import open_teller
 from tidings.bootstrap.foundation import Checkpoint, Foundation, check_keyring, pass_by
 from tidings.bootstrap.health import breakers_of, watched_of
@@ -73,6 +74,7 @@ async def open_worker(
     teller = open_teller(pool)
     accounts = open_accounts(foundation, pool, health, teller)
     batches, categories = BatchStates(), CategoryCache()
+    event_work = open_event_work(foundation, pool, accounts, metrics, checkpoint)
     pump = Pump(
         pool=pool,
         keyring=foundation.keyring,
@@ -89,6 +91,7 @@ async def open_worker(
             categories,
         ),
         wishes=Wishes(categories, ZoneInfo(settings.timezone), _now),
+        subscribers=event_work.subscribers,
         marker=Marker(
             settings.web.public_url,
             Tracking(opens=settings.tracking.opens, clicks=settings.tracking.clicks),
@@ -108,7 +111,7 @@ async def open_worker(
     )
     audience = open_audience_work(foundation, pool, metrics, checkpoint)
     hears: dict[str, Hear] = {
-        CHANGES: _each(batches.changed, categories.heard, audience.changed),
+        CHANGES: _each(batches.changed, categories.heard, audience.changed, event_work.changed),
         account_health.CHANNEL: health.change_heard,
     }
     if not reserve:
@@ -122,7 +125,7 @@ async def open_worker(
         settings.retention,
         hears,
         metrics,
-        (*audience.runs, teller.run),
+        (*audience.runs, *event_work.runs, teller.run),
     )
 
 
@@ -178,6 +181,7 @@ def open_accounts(
         (ports.http, ports.guarded),
         health,
         watched_of(foundation.settings, foundation.accounts, foundation.catalogue.manifests),
+        event_places=max(1, foundation.settings.worker.concurrency // 4),
     )
 
 

@@ -48,6 +48,7 @@ class _Commands(LazyGroup):
         "topic": Lazy("tidings.cli.topic", "Topics, and who is subscribed to them.", _SETUP),
         "segment": Lazy("tidings.cli.segment", "Users chosen by their attributes.", _SETUP),
         "key": Lazy("tidings.cli.key", "Create, list and revoke API keys.", _SETUP),
+        "events": Lazy("tidings.cli.events", "Tell applications what becomes of messages.", _SETUP),
         "accounts": Lazy("tidings.cli.accounts", "Show the accounts and their health.", _SETUP),
         "limits": Lazy("tidings.cli.limits", "Show the rate limits and their use.", _SETUP),
         "keyring": Lazy("tidings.cli.keyring", "Make, show and rotate encryption keys.", _CARE),

@@ -9,7 +9,7 @@ from tidings.cli.client import Api, ProblemError
 from tidings.cli.errors import CommandError
 from tidings.cli.template_locating import OF_CONTENT, mistakes_of
 from tidings.cli.template_plan import Users, every, unless_used, users_of
-from tidings.cli.template_step import Step
+from tidings.cli.template_step import Step, warnings_of
 from tidings.domain.shared import BRAND
 
 
@@ -59,8 +59,8 @@ def _applied(api: Api, step: Step) -> Step:
             raise
         source = step.source or Path(step.id)
         return replace(step, action="refused", version=None, mistakes=mistakes_of(source, problem))
-    warnings = tuple(f"{one['path']}: {one['message']}" for one in answer.get("warnings", ()))
-    return replace(step, version=answer.get("version", step.version), warnings=warnings)
+    version = answer.get("version", step.version)
+    return replace(step, version=version, warnings=warnings_of(answer))
 
 
 def _call(api: Api, step: Step) -> Any:

@@ -19,10 +19,13 @@ def mistakes_of(source: Path, problem: ProblemError) -> tuple[Mistake, ...]:
 
 
 def _locate(source: Path, path: str, message: str) -> Mistake:
-    """path: as the API names the field, e.g. content.email.html; message: may begin with `line N: `."""
+    """path: as the API names the field, e.g. content.email.html, or template.content.email.html among others; message:
+    may begin with `line N: `."""
     found = re.match(r"line (\d+): (.*)", message, re.DOTALL)
     line, said = (int(found[1]), found[2]) if found else (0, message)
-    return Mistake(source, line, said) if source.is_file() else _inside(source, path, line, said)
+    if source.is_file():
+        return Mistake(source, line, said)
+    return _inside(source, path.removeprefix("template."), line, said)
 
 
 def _inside(folder: Path, path: str, line: int, said: str) -> Mistake:
@@ -50,7 +53,8 @@ def _beside(folder: Path, path: str, said: str) -> Mistake:
     for file, name in DATA.items():
         if path.startswith(name) and (folder / file).is_file():
             return Mistake(folder / file, 0, f"{path}: {said}")
-    return Mistake(folder / MAIN, _line_of(folder / MAIN, path), said)
+    named = f"{path}: {said}" if path else said
+    return Mistake(folder / MAIN, _line_of(folder / MAIN, path), named)
 
 
 def _same(one: str, other: str) -> bool:

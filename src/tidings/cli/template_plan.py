@@ -152,6 +152,7 @@ def _of_server(answer: Mapping[str, Any], newest: Versions) -> Step:
         "template",
         answer["id"],
         "refresh" if older else "unchanged",
+        document=Template.of_answer(answer).document(),
         source=Path(answer["id"]),
         version=answer["version"],
         older=older,

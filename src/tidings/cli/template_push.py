@@ -17,6 +17,7 @@ from tidings.cli.template_document import Template
 from tidings.cli.template_known import known
 from tidings.cli.template_paths import Found, find
 from tidings.cli.template_plan import Wishes
+from tidings.cli.template_proof import proven
 from tidings.cli.template_step import Step, diff
 
 Paths = Annotated[
@@ -58,7 +59,7 @@ def push(
 ) -> None:
     """Create or update templates and what they share on the server, where their content differs.
 
-    PATH is the folder around several, a template's folder, or any file of one. What would be done is shown
+    PATH is the folder around several, a template's folder, or any file of one. What would be done is shown and checked
     first; on a terminal you are asked before it is. Brand, partials and layouts are stored before the templates; what
     is taken out of use, after them. What is wrong is told with file and line, and nothing of that template is stored;
     the others are. A second push has nothing to do. Exit status: 0 done, 1 something is wrong, 3 with --check something
@@ -151,9 +152,12 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
 def _carry_out(
     api: Api, steps: Sequence[Step], *, plan: bool, check: bool, yes: bool, as_json: bool
 ) -> None:
+    asks = not (yes or as_json) and template_report.asks()
+    if plan or check or asks:
+        steps = proven(api, steps)
     if not as_json:
         template_report.show(steps)
-    if plan or check or not (yes or as_json or template_report.agreed(steps)):
+    if plan or check or (asks and not template_report.agreed(steps)):
         template_report.report_plan(steps, as_json=as_json, check=check)
     else:
         template_report.report(apply(api, steps), as_json=as_json)

@@ -32,18 +32,24 @@ def print_diff(lines: Iterable[str]) -> None:
         console().print(text(line, style), soft_wrap=True)
 
 
-def agreed(steps: Sequence[Step]) -> bool:
+def asks() -> bool:
     """Where nobody can be asked, in a script, the command itself says so."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def agreed(steps: Sequence[Step]) -> bool:
+    """What is wrong and what is to be known is told before it is too late."""
     to_do = summary(steps)
-    if not to_do or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not to_do:
         return True
+    _print_remarks(steps, as_json=False)
     return typer.confirm(f"{to_do}. Do it?")
 
 
 def report_plan(steps: Sequence[Step], *, as_json: bool, check: bool = False) -> None:
     """Raises typer.Exit where something is refused, and with check where something is to be done."""
     _print(steps, [step.action for step in steps], as_json=as_json)
-    if not as_json and not any(step.changes for step in steps):
+    if not as_json and _all_same(steps):
         typer.echo("Nothing to do.")
     _print_remarks(steps, as_json=as_json)
     _fail_if_refused(steps)
@@ -55,7 +61,7 @@ def report(applied: Applied, *, as_json: bool) -> None:
     """Raises typer.Exit where something is refused, and CommandError where the rest was not done."""
     steps = applied.steps
     _print(steps, [DONE.get(step.action, step.action) for step in steps], as_json=as_json)
-    if not as_json and all(step.action == "unchanged" for step in steps):
+    if not as_json and _all_same(steps):
         typer.echo("Nothing was to be done.")
     _print_remarks(steps, as_json=as_json)
     if applied.stopped is not None:
@@ -63,6 +69,10 @@ def report(applied: Applied, *, as_json: bool) -> None:
         stopped = applied.stopped
         raise CommandError(stopped.message, f"{stopped.hint}\n{hint}".lstrip())
     _fail_if_refused(steps)
+
+
+def _all_same(steps: Sequence[Step]) -> bool:
+    return all(step.action == "unchanged" for step in steps)
 
 
 def _print(steps: Sequence[Step], results: Sequence[str], *, as_json: bool) -> None:
@@ -84,8 +94,10 @@ def _print_remarks(steps: Sequence[Step], *, as_json: bool) -> None:
             typer.secho(f"warning: {step.id}: {warning}", fg="yellow", err=True)
         for mistake in step.mistakes:
             typer.secho(str(mistake), fg="red", err=True)
-    if any(step.action == "waiting" for step in steps):
-        said = "What is waiting was not done, since something before it went wrong."
+    if any(step.action == "refused" and not step.of_template for step in steps) and any(
+        step.action == "waiting" for step in steps
+    ):
+        said = "What is waiting was not done: it may need what is refused."
         typer.secho(said, fg="yellow", err=True)
     _tell_of_older([step for step in steps if step.older and not step.changes])
 

@@ -75,6 +75,11 @@ class Step:
         }
 
 
+def warnings_of(answer: Mapping[str, Any]) -> tuple[str, ...]:
+    """Those of the API, with their places."""
+    return tuple(f"{one['path']}: {one['message']}" for one in answer.get("warnings", ()))
+
+
 def diff(before: Files, after: Files, old: str, new: str) -> Iterator[str]:
     """Unified, file by file."""
     for name in sorted(before.keys() | after.keys()):

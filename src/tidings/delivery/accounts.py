@@ -70,11 +70,14 @@ class Accounts:
         health: Health | None = None,
         watched: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
+        event_places: int = 1,
     ) -> None:
-        """clients: what the providers share, closed after them. watched: accounts whose health is."""
+        """clients: what the providers share, closed after them. watched: accounts whose health is. event_places:
+        how many events to subscriptions a worker may hold."""
+        self._event_places = event_places
         self.opened = opened
         self.overflow = Overflow(clock)
-        self._clients = clients
+        self._clients = list(clients)
         self._health = health
         self._watched = frozenset(watched)
         self._by_name = {one.account.name: one for one in opened}
@@ -82,6 +85,18 @@ class Accounts:
         for one in opened:
             for channel in one.account.channels:
                 self._by_channel.setdefault(channel, []).append(one.account)
+        self._subscribed: dict[str, OpenAccount] = {}
+
+    def keep(self, client: Closable) -> None:
+        """It is closed with the others."""
+        self._clients.append(client)
+
+    def subscribed(self, opened: Sequence[OpenAccount]) -> None:
+        """These are subscriptions to events from now on: accounts of no channel, each for what is pinned to it."""
+        for name in self._subscribed:
+            del self._by_name[name]
+        self._subscribed = {one.account.name: one for one in opened}
+        self._by_name |= self._subscribed
 
     def choose(
         self,
@@ -92,8 +107,9 @@ class Accounts:
         avoid: Collection[str],
         urgent: bool,
     ) -> Chosen:
+        accounts = self._serving(channel, pinned)
         routed = route(
-            self._by_channel.get(channel, ()),
+            accounts,
             facts,
             pinned=pinned,
             avoid=avoid,
@@ -108,7 +124,7 @@ class Accounts:
         suited = self._suited(channel, facts, pinned)
         # What was claimed for a channel has room in its accounts. Only where not all of them fit can it be far more
         # than these have room for, and must not fill the worker.
-        all_fit = len(suited) == len(self._by_channel.get(channel, ()))
+        all_fit = len(suited) == len(accounts) and pinned not in self._subscribed
         if opened is not None and all_fit and not opened.places.is_overfull():
             return Chosen(opened, routed.choice, routed.fits)
         rate = sum(self._by_name[name].places.rate for name in suited)
@@ -133,8 +149,13 @@ class Accounts:
             for one in self._by_channel.get(channel, ())
         )
 
+    def _serving(self, channel: Channel, pinned: str | None) -> Sequence[Account]:
+        if pinned is not None and (subscribed := self._subscribed.get(pinned)) is not None:
+            return (subscribed.account,)
+        return self._by_channel.get(channel, ())
+
     def _suited(self, channel: Channel, facts: Facts, pinned: str | None) -> tuple[str, ...]:
-        accounts = self._by_channel.get(channel, ())
+        accounts = self._serving(channel, pinned)
         if pinned is not None:
             return tuple(one.name for one in accounts if one.name == pinned)
         return tuple(one.name for one in accounts if fits(one, facts))
@@ -146,12 +167,16 @@ class Accounts:
     def named(self, name: str | None) -> OpenAccount | None:
         return self._by_name.get(name or "")
 
-    def rooms(self, channels: Collection[Channel | None]) -> dict[Channel, Room]:
+    def rooms(self, channels: Collection[Channel | None]) -> dict[Channel | None, Room]:
         """What the accounts of these channels, for which something waits, can take now. A channel without accounts
-        is not named: what waits for it is claimed, to be told so."""
-        rooms: dict[Channel, Room] = {}
+        is not named: what waits for it is claimed, to be told so. None: of events, which have a few places of a
+        worker, however many subscriptions there are."""
+        rooms: dict[Channel | None, Room] = {}
         for channel in channels:
-            if channel is not None and (accounts := self._by_channel.get(channel)):
+            if channel is None:
+                held = sum(one.places.held for one in self._subscribed.values())
+                rooms[None] = Room(max(0, self._event_places - held), 0)
+            elif accounts := self._by_channel.get(channel):
                 free = [self._room(one.name) for one in accounts]
                 rooms[channel] = Room(
                     sum(room.ordinary for room in free), sum(room.critical for room in free)

@@ -62,7 +62,7 @@ Finished = Callable[[Ready, Try], None]
 class Caller:
     """Starts calls and hands each outcome to `finished`, what was never called to `unsent`, what expired while it
     waited for its turn to `expired`, and what waited for longer than its permit of the rate limits holds to
-    `late`."""
+    `late`. are_held: whether leases of that moment are surely held now."""
 
     def __init__(
         self,
@@ -73,9 +73,11 @@ class Caller:
         now: Callable[[], datetime],
         *,
         late: Callable[[Held], None],
+        are_held: Callable[[datetime], bool],
     ) -> None:
         self._finished = finished
         self._late = late
+        self._are_held = are_held
         self._unsent = unsent
         self._expired = expired
         self._metrics = metrics
@@ -83,9 +85,10 @@ class Caller:
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines: dict[asyncio.Task[None], float] = {}
 
-    def call(self, batch: Sequence[Ready]) -> None:
-        """Send a batch of one account (a batch of one, with most providers) in the background."""
-        task = asyncio.create_task(self._call(batch[0].chosen, batch))
+    def call(self, batch: Sequence[Ready], since: datetime) -> None:
+        """Send a batch of one account (a batch of one, with most providers) in the background. since: when it was
+        stored that the calls begin, or a little before."""
+        task = asyncio.create_task(self._call(batch[0].chosen, batch, since))
         self._tasks.add(task)
         task.add_done_callback(self._forget)
 
@@ -110,23 +113,28 @@ class Caller:
         self._tasks.discard(task)
         self._deadlines.pop(task, None)
 
-    async def _call(self, chosen: OpenAccount, batch: Sequence[Ready]) -> None:
+    async def _call(self, chosen: OpenAccount, batch: Sequence[Ready], since: datetime) -> None:
         urgent = any(one.held.claim.priority is Priority.CRITICAL for one in batch)
         try:
             await chosen.places.take_turn(urgent=urgent)
         except asyncio.CancelledError:
             # Still waiting for its turn when the worker was stopped: there was no attempt.
-            for one in batch:
-                give_back(one)
-                self._unsent(one.held)
+            self._leave(batch)
             return
         try:
-            if batch := self._in_time(batch):
+            if not self._are_held(since):
+                self._leave(batch)
+            elif batch := self._in_time(batch):
                 started = self._now()
                 outcomes = await self._send(chosen, batch)
                 self._conclude(batch, outcomes, started)
         finally:
             chosen.places.end_turn()
+
+    def _leave(self, batch: Sequence[Ready]) -> None:
+        for one in batch:
+            give_back(one)
+            self._unsent(one.held)
 
     def _in_time(self, batch: Sequence[Ready]) -> list[Ready]:
         """Without what expired while it waited: after a jam nothing stale leaves, nor what a limit has forgotten."""

@@ -154,7 +154,7 @@ class Claimer:
         }
 
 
-def _fits(lane: Lane, rooms: Mapping[Channel, Room]) -> bool:
-    if lane.channel is None or (room := rooms.get(lane.channel)) is None:
+def _fits(lane: Lane, rooms: Mapping[Channel | None, Room]) -> bool:
+    if (room := rooms.get(lane.channel)) is None:
         return True
     return (room.critical if lane.priority is Priority.CRITICAL else room.ordinary) > 0

@@ -10,6 +10,7 @@ from uuid import UUID
 from tidings.delivery.accounts import OpenAccount
 from tidings.delivery.settling import Held
 from tidings.domain.channels import Channel
+from tidings.domain.events import CATEGORY
 from tidings.domain.limits import (
     SECOND,
     Ask,
@@ -159,6 +160,8 @@ class Limits:
                 self._names |= await store.key_names(connection, unknown)
 
     def _ask(self, held: Held, account: str, *, elsewhere: bool) -> Ask:
+        if held.work.category == CATEGORY:  # the limits are of what people get
+            return Ask([], waited=False, elsewhere=False)
         facts = self._facts(held, account)
         demands = [
             Demand(limit, key, self._is_laned(limit, held.work.channel))

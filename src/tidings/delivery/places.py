@@ -55,6 +55,10 @@ class Places:
         """A delivery was claimed for this account."""
         self._held += 1
 
+    @property
+    def held(self) -> int:
+        return self._held
+
     def let_go(self, *, called: bool) -> None:
         """It is done with. called: a call was made for it; what is given back says nothing of the account's speed."""
         self._held -= 1

@@ -12,7 +12,8 @@ from tidings.delivery.linking import NO_URLS, Urls
 from tidings.domain import ids
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import DeliveryStatus
-from tidings.domain.messages import Content, EmailContent, Message
+from tidings.domain.events import CATEGORY, told
+from tidings.domain.messages import Content, EmailContent, Message, WebhookContent
 from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
 from tidings.domain.retry import Settle
@@ -68,19 +69,22 @@ class CompiledTemplates:
 
 
 def _compile(version: TemplateVersion) -> Compiled:
-    """A version that compiled when it was saved may not with another release of the engine: that fails
-    its deliveries, and must not stop the worker."""
+    """A version that compiled when it was saved may not with another release of Tidings or of the engine: that fails
+    its deliveries, and must not stop the others."""
     try:
         return compile_edition(version.template_id, version)
     except TemplateSourceError as error:
-        log.error(  # noqa: TRY400 - the traceback would add nothing
-            "template.broken",
-            template_id=version.template_id,
-            version=version.version,
-            path=error.path,
-            line=error.line,
-        )
-        return {}
+        path, line = error.path, error.line
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are sent
+        path, line = type(error).__name__, None
+    log.error(
+        "template.broken",
+        template_id=version.template_id,
+        version=version.version,
+        path=path,
+        line=line,
+    )
+    return {}
 
 
 def prepare(
@@ -96,6 +100,8 @@ def prepare(
     """Re-check what may have changed since acceptance, then render. sender: of an email; None for the account's own."""
     if work.expires_at is not None and work.expires_at <= now:
         return Settle(DeliveryStatus.EXPIRED, Reason.EXPIRED)
+    if work.category == CATEGORY:
+        return _telling(work, attempt)
     render = compiled.get(work.channel)
     if render is None:
         detail = "this version of the template does not compile"
@@ -118,6 +124,20 @@ def prepare(
         expires_at=work.expires_at,
         priority=priority,
         collapse_key=work.collapse_key,
+    )
+
+
+def _telling(work: Work, attempt: int) -> Message:
+    """An event, which is no template's."""
+    event = told(work.payload["data"])
+    return Message(
+        delivery_id=work.delivery_id,
+        notification_id=work.notification_id,
+        channel=work.channel,
+        address=work.address,
+        content=WebhookContent(event.type, dict(event.data), event.id),
+        accepted_at=event.at,
+        attempt=attempt,
     )
 
 

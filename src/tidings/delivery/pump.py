@@ -13,11 +13,12 @@ from uuid import UUID
 
 import structlog
 
-from tidings.delivery.accounts import Accounts, OpenAccount
+from tidings.delivery.accounts import Accounts
 from tidings.delivery.calling import Caller, Ready
 from tidings.delivery.claiming import Claimer
 from tidings.delivery.expiring import Expirer
 from tidings.delivery.gates import Gates
+from tidings.delivery.holding import Holdings
 from tidings.delivery.ledger import Ledger
 from tidings.delivery.limiting import Limits
 from tidings.delivery.linking import Links
@@ -25,6 +26,7 @@ from tidings.delivery.marking import Marker
 from tidings.delivery.preparing import CompiledTemplates
 from tidings.delivery.settling import Held, Settlement, Try
 from tidings.delivery.starting import Starter
+from tidings.delivery.subscribers import Subscribers
 from tidings.delivery.verdicts import Verdicts
 from tidings.delivery.wishes import Wishes
 from tidings.domain.deliveries import DeliveryStatus
@@ -34,11 +36,10 @@ from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
 from tidings.domain.retry import Retry, RetryPolicies, Settle
 from tidings.metrics import Metrics
-from tidings.queue import postgres as queue
-from tidings.queue.postgres import Claimed, Hold
+from tidings.queue.postgres import Claimed
 from tidings.settings import WorkerSettings
 from tidings.store.batches import BatchStates
-from tidings.store.database import UNAVAILABLE, Pool, borrow
+from tidings.store.database import UNAVAILABLE, Pool
 from tidings.store.keyring import KeyRing
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -65,6 +66,7 @@ class Pump:
         weights: Weights,
         limits: Limits,
         wishes: Wishes,
+        subscribers: Subscribers,
         links: Links,
         marker: Marker,
         settings: WorkerSettings,
@@ -78,7 +80,6 @@ class Pump:
         self._settings = settings
         self._checkpoint = checkpoint
         self._claimed_at = 0.0
-        self._held: dict[Hold, OpenAccount | None] = {}
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._busy = (
@@ -102,8 +103,21 @@ class Pump:
         self._ledger = Ledger(
             pool, keyring, metrics, settled=self._settled, now=_now, checkpoint=checkpoint
         )
+        self._holdings = Holdings(
+            pool,
+            lease=settings.lease,
+            heartbeat=settings.heartbeat,
+            beat=self._cut_overdue,
+            now=_now,
+        )
         self._caller = Caller(
-            self._finished, self._unsent, self._expired, metrics, _now, late=self._late
+            self._finished,
+            self._unsent,
+            self._expired,
+            metrics,
+            _now,
+            late=self._late,
+            are_held=self._holdings.are_sure,
         )
         self._starter = Starter(
             pool=pool,
@@ -113,6 +127,7 @@ class Pump:
             batches=batches,
             verdicts=self._verdicts,
             wishes=wishes,
+            subscribers=subscribers,
             metrics=metrics,
             limits=limits,
             gates=self._gates,
@@ -120,8 +135,8 @@ class Pump:
             marker=marker,
             lease=settings.lease,
             conclude=self._ledger.add,
-            hold=self._hold,
-            drop=self._drop,
+            hold=self._holdings.hold,
+            drop=self._holdings.drop,
             now=_now,
         )
         self._expirer = Expirer(
@@ -148,7 +163,7 @@ class Pump:
         """Work until stop(), in a bounded time after it."""
         async with asyncio.TaskGroup() as loops:
             settling = loops.create_task(self._ledger.run())
-            heartbeat = loops.create_task(self._heartbeat_loop())
+            heartbeat = loops.create_task(self._holdings.run())
             urgent = loops.create_task(self._urgent_loop())
             expiring = loops.create_task(self._expirer.run())
             await self._claim_loop()
@@ -203,7 +218,7 @@ class Pump:
 
     def _free(self) -> int:
         """Never less than none: two loops claim, and so together can take more than there are."""
-        return max(0, self._settings.concurrency - len(self._held))
+        return max(0, self._settings.concurrency - len(self._holdings))
 
     def _free_places(self) -> tuple[int, int]:
         """How many places a claim may fill in all, and how many of them with what is not critical. So few that a
@@ -233,10 +248,11 @@ class Pump:
         if self._stopping:
             await self._starter.give_back(ready)
             return
+        since = _now()
         started = await self._starter.start(ready)
         self._checkpoint("started")
         for batch in _batches(started):
-            self._caller.call(batch)
+            self._caller.call(batch, since)
 
     async def _gather(self) -> None:
         """Claim at most so often. A lone notification after a pause is claimed at once; in a stream of
@@ -255,39 +271,17 @@ class Pump:
         except TimeoutError:
             return
 
-    # ------------------------------------------------------------ what is held
-
-    def _hold(self, held: Held, opened: OpenAccount | None) -> None:
-        self._held[held.claim.hold] = opened
-        if opened is not None:
-            opened.places.hold()
-
-    def _drop(self, held: Held, *, called: bool = False) -> None:
-        opened = self._held.pop(held.claim.hold, None)
-        if opened is not None:
-            opened.places.let_go(called=called)
-
-    async def _heartbeat_loop(self) -> None:
-        while True:
-            await asyncio.sleep(self._settings.heartbeat)
-            self._caller.cut_overdue()
-            held = list(self._held)
-            if not held:
-                continue
-            try:
-                async with borrow(self._pool) as connection:
-                    await queue.renew(connection, held, self._settings.lease)
-            except UNAVAILABLE as error:
-                log.warning("database.unavailable", doing="heartbeat", error=type(error).__name__)
-
     # ------------------------------------------------------------ what becomes of it
+
+    def _cut_overdue(self) -> None:
+        self._caller.cut_overdue()
 
     def _finished(self, ready: Ready, tried: Try) -> None:
         self._checkpoint("sent")
         self._ledger.add(self._verdicts.after(ready.held, ready.chosen, tried))
 
     def _unsent(self, held: Held) -> None:
-        """Back on the queue, as if it had not been taken."""
+        """Back on the queue, as if it had not been taken; where it was taken over, that stays as it is."""
         again = Retry(_now(), Reason.WORKER_STOPPED)
         self._ledger.add(Settlement(held, again, avoid=held.claim.avoid))
 
@@ -302,7 +296,7 @@ class Pump:
 
     def _settled(self, batch: Sequence[Settlement], ours: Sequence[Settlement]) -> None:
         for one in batch:
-            self._drop(one.held, called=one.tried is not None)
+            self._holdings.drop(one.held, called=one.tried is not None)
         due_earlier = any(
             isinstance(one.decision, Retry) or one.held.work.routing == "fallback" for one in ours
         )

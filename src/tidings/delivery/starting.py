@@ -19,10 +19,12 @@ from tidings.delivery.marking import Marker
 from tidings.delivery.preparing import CompiledTemplates, prepare
 from tidings.delivery.routing_facts import facts_of
 from tidings.delivery.settling import Held, Settlement, Try
+from tidings.delivery.subscribers import Subscribers
 from tidings.delivery.verdicts import Verdicts
 from tidings.delivery.wishes import Wishes
 from tidings.domain.categories import CAP
 from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.events import CATEGORY
 from tidings.domain.explanations import Mark
 from tidings.domain.lanes import Lane
 from tidings.domain.outcomes import OUTCOME_WORDS, Unknown
@@ -65,6 +67,7 @@ class Starter:
         batches: BatchStates,
         verdicts: Verdicts,
         wishes: Wishes,
+        subscribers: Subscribers,
         metrics: Metrics,
         limits: Limits,
         gates: Gates[Lane],
@@ -83,6 +86,7 @@ class Starter:
         self._batches = batches
         self._verdicts = verdicts
         self._wishes = wishes
+        self._subscribers = subscribers
         self._metrics = metrics
         self._limits = limits
         self._gates = gates
@@ -248,8 +252,14 @@ class Starter:
                 await queue.remove(connection, claimed[0].lease, orphans)
             await self._batches.refresh(connection)
             await self._wishes.refresh(connection)
+            await self._subscribers.refresh(connection)
             await self._templates.load(
-                connection, ((work.template_id, work.template_version) for work in works.values())
+                connection,
+                (
+                    (work.template_id, work.template_version)
+                    for work in works.values()
+                    if work.category != CATEGORY
+                ),
             )
         return works
 

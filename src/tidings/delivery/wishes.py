@@ -5,6 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from tidings.domain.categories import Categories, category_of
+from tidings.domain.events import CATEGORY
 from tidings.domain.planning import timing
 from tidings.domain.preferences import Choice, choose
 from tidings.domain.priorities import Priority
@@ -38,6 +39,8 @@ class Wishes:
 
     def verdict(self, work: Work, claim: Claimed) -> Choice | Deferral | None:
         """Why it is not sent now; None where nothing is in its way."""
+        if work.category == CATEGORY:  # the application is told, not the user that it is of
+            return None
         category = category_of(self._categories, work.category)
         choice = choose(work.preferences, category, work.template_id, work.channel)
         if not choice.wanted:

@@ -49,7 +49,7 @@ class Sharing:
         silent: Collection[Lane],
         most: int,
         ordinary: int,
-        rooms: Mapping[Channel, Room],
+        rooms: Mapping[Channel | None, Room],
     ) -> list[Offer]:
         """What to claim, in the order of urgency.
 
@@ -68,7 +68,7 @@ class Sharing:
         return sorted(chosen, key=lambda offer: offer.lane.priority is not Priority.CRITICAL)
 
     def urgent(
-        self, lanes: Collection[Lane], most: int, rooms: Mapping[Channel, Room]
+        self, lanes: Collection[Lane], most: int, rooms: Mapping[Channel | None, Room]
     ) -> list[Offer]:
         """What to claim of critical lanes alone, whether something is known to wait there or not."""
         left = _Left(most, 0, dict(rooms))
@@ -126,7 +126,7 @@ class _Left:
 
     free: int
     ordinary: int
-    rooms: dict[Channel, Room]
+    rooms: dict[Channel | None, Room]
 
     def fits(self, lane: Lane) -> bool:
         return self._room(lane) > 0
@@ -144,7 +144,7 @@ class _Left:
     def _room(self, lane: Lane) -> int:
         urgent = lane.priority is Priority.CRITICAL
         places = self.free if urgent else min(self.free, self.ordinary)
-        room = self.rooms.get(lane.channel) if lane.channel else None
+        room = self.rooms.get(lane.channel)
         if room is None:
             return places
         return min(places, room.critical if urgent else room.ordinary)

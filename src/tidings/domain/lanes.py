@@ -29,6 +29,10 @@ class Lane(NamedTuple):
 
     @property
     def channel(self) -> Channel | None:
-        """None: a channel that only a later version knows."""
+        """None: what goes over none, or one that only a later version knows."""
         number = self.number % _WIDTH
         return _CHANNELS[number] if number < len(_CHANNELS) else None
+
+
+EVENTS = Lane(Priority.LOW, _WIDTH - 1)
+"""Of events to subscriptions: of no application's notifications and of no channel, behind all that people wait for."""

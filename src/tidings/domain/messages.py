@@ -69,10 +69,12 @@ class InAppContent:
 
 @record
 class WebhookContent:
-    """type: the event's name; payload: what the receiver gets as `data`."""
+    """type: the event's name; payload: what the receiver gets as `data`. id: by which the receiver knows it again, where
+    that is not the delivery's."""
 
     type: str
     payload: JSON
+    id: UUID | None = None
 
 
 @record

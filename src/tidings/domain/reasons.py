@@ -58,7 +58,7 @@ class Reason(StrEnum):
     RENDERING_LIMIT = "rendering_limit", "Rendering exceeded its limit of time or size."
     UNREADABLE = (
         "unreadable",
-        "What is stored cannot be read with this key ring; it waits for the right one.",
+        "What is stored cannot be read, with this key ring or by this release; it waits for the right one.",
     )
     INTERNAL_ERROR = (
         "internal_error",

@@ -9,7 +9,8 @@ from tidings.domain import ids
 from tidings.domain.categories import Category
 from tidings.domain.dead_letters import LetterState, Obstacle
 from tidings.domain.deliveries import DeliveryStatus
-from tidings.domain.lanes import Lane, lane_number
+from tidings.domain.events import CATEGORY
+from tidings.domain.lanes import EVENTS, Lane, lane_number
 from tidings.domain.planning import Situation, plan
 from tidings.domain.reasons import Reason
 from tidings.domain.suppressions import blocked
@@ -66,6 +67,8 @@ def _obstacle(case: Case, now: datetime) -> Obstacle | None:
 
 def _unplanned(case: Case, reach: Reach) -> Reason | None:
     """Why a new notification would not be sent to this address over this channel; None where it would."""
+    if case.origin.notification.category == CATEGORY:
+        return Reason.ADDRESS_SUPPRESSED if case.origin.blocks else None
     channel, address = case.letter.channel, case.origin.address
     kept_away = blocked(case.origin.blocks, case.category.id, mandatory=case.category.mandatory)
     (planned,) = plan(
@@ -110,7 +113,9 @@ def _redraft(case: Case, now: datetime, notification_id: UUID) -> Redraft:
         status=DeliveryStatus.PENDING,
         reason=None,
         queued=True,
-        lane=Lane(row.priority, lane_number(case.origin.app, channel)),
+        lane=EVENTS
+        if row.category == CATEGORY
+        else Lane(row.priority, lane_number(case.origin.app, channel)),
         due_at=None,
     )
     return Redraft(row, delivery, case.origin.notification.routing == "fallback")

@@ -11,12 +11,13 @@ import structlog
 
 from tidings.domain.categories import Categories, category_of
 from tidings.domain.dead_letters import LetterState, Obstacle
+from tidings.domain.events import CATEGORY
 from tidings.domain.reasons import Reason
 from tidings.domain.templates import TemplateVersion
 from tidings.intake.drafting import Reach
 from tidings.intake.redrafting import Case, Redraft, redraft
 from tidings.metrics import Metrics
-from tidings.store import acceptance, dead_letters, origins, people, templates
+from tidings.store import acceptance, dead_letters, events, origins, people, templates
 from tidings.store.categories import CategoryCache
 from tidings.store.database import Connection, Pool, borrow
 from tidings.store.dead_letters import DeadLetter, Filter
@@ -149,6 +150,7 @@ class Replayer:
         if drafts:
             rows, deliveries = [one.row for one in drafts], [one.delivery for one in drafts]
             await acceptance.store(connection, rows, deliveries, self._keyring)
+            await _pin_events(connection, drafts)
             made = {one.letter.id: one.made for one in done if one.made}
             await dead_letters.replayed(connection, made)
         return done
@@ -193,6 +195,17 @@ class Replayer:
                 notification_id=str(one.made),
                 replay_of=str(one.letter.delivery_id),
             )
+
+
+async def _pin_events(connection: Connection, drafts: Sequence[Redraft]) -> None:
+    """An event is for the subscription that its origin was for."""
+    accounts = {
+        one.delivery.id: one.row.correlation_id or ""
+        for one in drafts
+        if one.row.category == CATEGORY
+    }
+    if accounts:
+        await events.pin(connection, accounts)
 
 
 def _states(how: How) -> list[LetterState]:

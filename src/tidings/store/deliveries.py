@@ -51,7 +51,7 @@ class DeliveryRow:
 class Work:
     """All that a worker needs to know of a delivery and its notification.
 
-    unreadable: address and payload could not be opened, and are empty. blocks: what the suppression list keeps away
+    unreadable: what is stored could not be opened or understood, and is left out. blocks: what the suppression list keeps away
     from the address at this moment. replaced: a newer
     notification took its place while it was being sent. sender: who its template says that it is from, once that
     is at hand.
@@ -244,12 +244,18 @@ async def find(connection: Reader, delivery_id: UUID) -> DeliveryRow | None:
 
 
 def _work(row: Record, keyring: KeyRing) -> Work:
+    """One row that cannot be read must not keep the others of its batch from being sent: neither by this key ring, nor
+    by this release, where a later one beside it writes what this one does not know."""
     address, payload, unreadable = "", {}, False
+    blocks: Sequence[Block] = ()
+    chosen = NO_PREFERENCES
     try:
         address = keyring.open(row["sealed_address"] or b"", row["id"].bytes).decode()
         payload = orjson.loads(keyring.open(row["sealed"], row["notification_id"].bytes))
-    except KeyRingError:
-        unreadable = True  # one such row must not keep the others of its batch from being sent
+        blocks = read_blocks(row["blocks"])
+        chosen = preferences.parsed(row["preferences"])
+    except (KeyRingError, ValueError, KeyError, TypeError):
+        unreadable = True
     return Work(
         notification_id=row["notification_id"],
         delivery_id=row["id"],
@@ -266,10 +272,10 @@ def _work(row: Record, keyring: KeyRing) -> Work:
         payload=payload,
         batch_id=row["batch_id"],
         unreadable=unreadable,
-        blocks=read_blocks(row["blocks"]),
+        blocks=blocks,
         replaced=bool(row["replaced"]),
         collapse_key=row["collapse_key"],
-        preferences=preferences.parsed(row["preferences"]),
+        preferences=chosen,
     )
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from tidings.domain import ids
 from tidings.domain.channels import Channel
 from tidings.domain.deliveries import SIGNIFICANCE, DeliveryStatus
+from tidings.domain.events import CATEGORY
 from tidings.store.database import Reader
 from tidings.store.notifications import FACTS, NotificationFacts, facts_of
 
@@ -24,7 +25,8 @@ Bind = Callable[[object], str]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What to list; None and empty mean any. status is the status of the whole notification."""
+    """What to list; None and empty mean any. status is the status of the whole notification. events: those that tell
+    events, too."""
 
     status: DeliveryStatus | None = None
     channel: Channel | None = None
@@ -34,6 +36,7 @@ class Filter:
     address_hashes: Sequence[bytes] = ()
     since: datetime | None = None
     until: datetime | None = None
+    events: bool = False
 
     @property
     def looks(self) -> bool:
@@ -85,6 +88,8 @@ def _found_by_index(wanted: Filter, before: UUID | None, bind: Bind) -> list[str
     conditions = [f"n.id < {bind(min(bounds))}"] if bounds else ["true"]
     if wanted.since:
         conditions.append(f"n.id >= {bind(ids.first_at(wanted.since))}")
+    if not wanted.events:
+        conditions.append(f"n.category <> '{CATEGORY}'")
     if wanted.correlation_id is not None:
         conditions.append(f"n.correlation_id = {bind(wanted.correlation_id)}")
     if wanted.user_id is not None:

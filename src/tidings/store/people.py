@@ -15,7 +15,8 @@ from tidings.store.keyring import KeyRing, KeyRingError
 
 @record
 class Person:
-    """A user as the planner sees them. unreadable: addresses are stored that the key ring cannot open."""
+    """A user as the planner sees them. unreadable: addresses are stored that the key ring cannot open, or
+    choices that this release does not know."""
 
     email: str | None = field(default=None, repr=False)
     phone: str | None = field(default=None, repr=False)
@@ -62,10 +63,11 @@ def _opened(row: Record, keyring: KeyRing) -> tuple[dict[str, Any], tuple[str, .
 def _person(row: Record, keyring: KeyRing) -> Person:
     facts: dict[str, Any] = {}
     tokens: tuple[str, ...] = ()
-    unreadable = False
+    chosen, unreadable = NO_PREFERENCES, False
     try:
         facts, tokens = _opened(row, keyring)
-    except KeyRingError:
+        chosen = preferences.parsed(row["preferences"])
+    except (KeyRingError, ValueError, KeyError, TypeError):
         unreadable = True  # one such row must not keep the others of its batch from being accepted
     return Person(
         email=facts.get("email"),
@@ -73,6 +75,6 @@ def _person(row: Record, keyring: KeyRing) -> Person:
         push_tokens=tokens,
         locale=row["locale"],
         timezone=row["timezone"],
-        preferences=preferences.parsed(row["preferences"]),
+        preferences=chosen,
         unreadable=unreadable,
     )

@@ -87,6 +87,7 @@ SEALED: tuple[Sealed, ...] = (
     Sealed("failing_endpoints", "sealed_address", _ENDPOINT, _address_hash),
     Sealed("suppressions", "sealed_note", _SUPPRESSION, _address_hash),
     Sealed("schedules", "sealed", _ID, _own_id),
+    Sealed("event_subscriptions", "sealed", _ID, _own_id),
     Sealed("broadcasts", "sealed", _ID, _own_id),
     Sealed("digests", "sealed", _ID, _hash, binding=("hash",)),
     Sealed("notifications", "sealed", _ID, _own_id),

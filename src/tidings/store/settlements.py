@@ -75,7 +75,8 @@ _STATEMENT = """WITH s AS MATERIALIZED (
   JOIN s ON s.delivery_id = m.delivery_id
 ), settled AS (
   UPDATE deliveries d SET status = m.status, reason = m.reason, detail = m.detail,
-    account = m.account, attempts = m.attempts, provider_message_id = m.provider_message_id,
+    -- Who was called last, also where it ends or waits without another call: it may have sent it.
+    account = coalesce(m.account, d.account), attempts = m.attempts, provider_message_id = m.provider_message_id,
     sent_at = CASE WHEN m.status IN ('sent', 'delivered') THEN coalesce(m.finished_at, $16::timestamptz) ELSE d.sent_at END,
     delivered_at = CASE WHEN m.status = 'delivered' THEN coalesce(m.finished_at, $16) ELSE d.delivered_at END,
     decisions = CASE WHEN m.decided IS NULL OR m.reason = d.reason OR length(d.decisions) > 2000

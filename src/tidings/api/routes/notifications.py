@@ -181,7 +181,13 @@ async def listed(
         since=since,
         until=until,
     )
-    page = await listing.page(parts.pool, wanted, before=cursor, limit=limit)
+    return await summaries(
+        parts, await listing.page(parts.pool, wanted, before=cursor, limit=limit)
+    )
+
+
+async def summaries(parts: Parts, page: listing.Page) -> NotificationPage:
+    """The notifications of a page with what became of each."""
     found = await deliveries.of_notifications(parts.pool, [row.id for row in page.rows])
     return NotificationPage(
         notifications=[_summary(row, found[row.id]) for row in page.rows],

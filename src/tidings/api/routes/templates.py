@@ -1,5 +1,6 @@
 """Templates: create, update as a new version, read, list."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from tidings.domain.channels import Channel
 from tidings.domain.contracts import Contract, WrongContractError
 from tidings.domain.digests import DigestRule
 from tidings.domain.planning import OnUnknown
+from tidings.domain.shared import SharedVersion
 from tidings.domain.templates import Edition, EngineName, TemplateVersion
 from tidings.domain.tracking import TrackingChoice
 from tidings.intake.request import Document, Name, TemplateId, Wire
@@ -142,7 +144,7 @@ class TemplatePage(BaseModel):
 @router.post("", status_code=201, responses=problems(409, 413))
 async def create(body: TemplateCreate, parts: Wired, key: CanEditTemplates) -> SavedTemplate:
     """Store a template as version 1."""
-    edition, warnings = await _checked(parts, body.id, body)
+    edition, warnings = await proven(parts, body.id, body)
     async with parts.pool.acquire() as connection:
         try:
             template = await templates.create(
@@ -160,7 +162,7 @@ async def update(
 ) -> SavedTemplate:
     """Store the next version and make it current, unless it is a draft. Notifications accepted before
     keep theirs."""
-    edition, warnings = await _checked(parts, template_id, body)
+    edition, warnings = await proven(parts, template_id, body)
     async with parts.pool.acquire() as connection:
         template = await templates.update(
             connection, template_id, edition, draft=body.draft, created_by=key.id
@@ -173,8 +175,8 @@ async def update(
 
 @router.post("/{template_id}/refresh", responses=problems(404))
 async def refresh(template_id: TemplateId, parts: Wired, key: CanEditTemplates) -> SavedTemplate:
-    """Store the current version anew, with the layouts, partials and brand of today, and make it current. Where
-    nothing of it has changed, it stays as it is."""
+    """Store the current version anew, with the layouts, partials and brand of today, and make it current; where only
+    drafts are there, the latest as a draft. Where nothing of it has changed, it stays as it is."""
     before = await find(parts, template_id, None)
     edition = await with_shared(parts.pool, before)
     warnings = checked(template_id, edition)
@@ -182,7 +184,7 @@ async def refresh(template_id: TemplateId, parts: Wired, key: CanEditTemplates) 
         return saved(before, warnings)
     async with parts.pool.acquire() as connection:
         template = await templates.update(
-            connection, template_id, edition, draft=False, created_by=key.id
+            connection, template_id, edition, draft=before.published_at is None, created_by=key.id
         )
     if template is None:
         raise not_found()
@@ -230,16 +232,17 @@ async def find(parts: Parts, template_id: str, version: int | None) -> TemplateV
     return found
 
 
-async def _checked(
-    parts: Parts, template_id: str, body: TemplateUpdate
+async def proven(
+    parts: Parts, template_id: str, body: TemplateUpdate, given: Sequence[SharedVersion] = ()
 ) -> tuple[Edition, list[Warned]]:
-    """What is stored of it. Raises Problem for what would fail when it is sent."""
+    """What is stored of it. given: shared, in place of the newest. Raises Problem for what would fail when it is
+    sent."""
     try:
         edition = body.edition(template_id)
     except WrongContractError as error:
         path = f"variables.{error.path}".rstrip(".")
         raise mistaken(FieldError(path=path, message=error.message)) from None
-    edition = await with_shared(parts.pool, edition)
+    edition = await with_shared(parts.pool, edition, given)
     return edition, checked(template_id, edition)
 
 
