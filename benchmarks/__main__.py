@@ -23,6 +23,7 @@ from benchmarks.measure import commit_of
 from benchmarks.people import people
 from benchmarks.processes import ROOT, BenchmarkError
 from benchmarks.providers import document, speeds
+from benchmarks.receipts import receipts
 from benchmarks.report import Report
 from benchmarks.rivals.kinds import RIVALS, Rival, missing
 from benchmarks.rivals.system import RivalSystem
@@ -255,6 +256,20 @@ def providers_command(
     console = Console()
     found = speeds(count, [one for one in only.split(",") if one], console.print)
     _conclude(console, document(found), json_file)
+
+
+@app.command("receipts")
+def receipts_command(
+    count: Annotated[int, typer.Option(min=1_000, help="Receipts of each measurement.")] = 30_000,
+    burst: Annotated[
+        int, typer.Option(min=1_000, help="Receipts while messages are sent.")
+    ] = 100_000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Where the JSON goes.")] = None,
+) -> None:
+    """How many receipts a second are verified, stored and read; and what a burst of them costs those who send."""
+    console = Console()
+    found = receipts(count, burst, console.print)
+    _conclude(console, found.document(), json_file)
 
 
 def _conclude(console: Console, document: Mapping[str, Any], json_file: Path | None) -> None:

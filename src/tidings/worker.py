@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
-import asyncpg
 import structlog
 
 from tidings.delivery.accounts import Accounts
@@ -131,5 +130,5 @@ class Worker:
                 await task(connection)
         except UNAVAILABLE as error:
             log.warning("database.unavailable", doing=doing, error=type(error).__name__)
-        except asyncpg.PostgresError as error:
+        except Exception as error:  # noqa: BLE001 - the outcomes of calls under way are known only here
             log.error("upkeep.failed", doing=doing, error=type(error).__name__)  # noqa: TRY400 - the text may show data

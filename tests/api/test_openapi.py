@@ -41,6 +41,8 @@ MEANING = (
     "GET /users",
     "POST /users/{user_id}/devices",
     "POST /suppressions",
+    "POST /event-subscriptions",
+    "PATCH /event-subscriptions/{subscription_id}",
 )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.conftest import Cli, Serving, on_a_terminal, write_template
 from tests.cli.cutting import cutting
+from tidings.cli.client import Api
 
 BRANDED = Path(__file__).parents[2] / "examples/branded/templates"
 
@@ -91,6 +92,16 @@ def test_templates_keep_a_layout_until_they_are_refreshed(
         f"+layout/{layout} v2" in tidings("template", "diff", "--id", template, "--before", "1").out
     )
     tidings("template", "push", folder, "--refresh", "--check")
+
+
+def test_what_is_shared_is_listed_with_its_users(
+    tidings: Cli, folder: Path, layout: str, template: str
+) -> None:
+    tidings("template", "push", folder)
+    listed = {one["id"]: one for one in tidings("template", "shared", "--json").documents}
+    assert listed[layout] == {"kind": "layout", "id": layout, "version": 1, "used_by": [template]}
+    [line] = [line for line in tidings("template", "shared").out.splitlines() if layout in line]
+    assert line.split() == ["layout", layout, "v1", "1"]
 
 
 def test_templates_are_refreshed_without_their_folders(
@@ -191,6 +202,19 @@ def test_a_push_that_breaks_off_says_what_is_done_and_goes_on(
         assert "Run the same again: it goes on with what is waiting." in ended.err
         again = results(tidings, "push", folder)
         assert again == {layout: "unchanged", template: "created"}
+
+
+def test_a_push_that_is_interrupted_says_what_is_done(
+    tidings: Cli, monkeypatch: pytest.MonkeyPatch, folder: Path, layout: str, template: str
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Api, "post", interrupted)
+    ended = tidings("template", "push", folder, "--json", status=1)
+    done = {one["id"]: one["result"] for one in ended.documents}
+    assert done == {layout: "created", template: "waiting"}
+    assert "Interrupted." in ended.err
 
 
 @pytest.mark.parametrize(
@@ -323,3 +347,20 @@ def test_an_archived_template_is_deleted_too(
     done = results(tidings, "pull", tmp_path / "copy", "--prune", "--yes")
     assert done[template] == "deleted"
     assert not (tmp_path / "copy" / template).exists()
+
+
+def test_a_template_may_have_the_name_of_a_folder_of_ours(
+    tidings: Cli, folder: Path, tmp_path: Path
+) -> None:
+    tidings("template", "push", folder)
+    odd = tmp_path / "odd"
+    write_template(odd, {"layouts/template.toml": "", "layouts/sms.txt": "Hello\n"})
+    try:
+        assert results(tidings, "push", odd)["layouts"] in {"created", "updated", "restored"}
+        assert results(tidings, "pull", odd, "layouts") == {"layouts": "unchanged"}
+        for arguments in ([tmp_path / "new"], [folder, "layouts"], [odd]):
+            ended = tidings("template", "pull", *arguments, status=1)
+            assert "cannot be both a template and the folder of layouts" in ended.err
+    finally:
+        tidings("template", "archive", "layouts")
+    assert not (tmp_path / "new").exists()

@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -110,3 +111,38 @@ async def _check(system: System, sink: Sink, accepted: list[str], answers: Count
     assert {row["status"] for row in stored} == {"delivered"}
     assert {str(row["id"]) for row in stored} == set(sink.seen)
     assert sink.doubled <= unknown
+
+
+@pytest.mark.parametrize("how", ["closed", "renamed"])
+async def test_a_database_that_is_taken_away_for_a_while_costs_no_outcome(
+    how: str, server: EmbeddedServer, dsn: str, tmp_path: Path
+) -> None:
+    """The server answers, but not with this database: as while a restored one takes its place."""
+    name = urlsplit(dsn).path[1:]
+    quick = {"lease": 30, "heartbeat": 0.2}
+    outbound = {"allow": ["127.0.0.0/8"]}
+    admin = await asyncpg.connect(server.url.replace("/tidings?", "/postgres?"))
+    running = System.run(dsn, tmp_path, accounts=ACCOUNTS, worker=quick, outbound=outbound)
+    async with Sink.run() as sink, running as system:
+        sink.delay = 1
+        await system.template({"webhook": {"payload": {}}})
+        request = {"template_id": "note", "recipient": {"webhook_url": sink.url}}
+        notification_id = await system.send({"webhook_url": sink.url})
+        await sink.arrived(1)
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        await admin.fetch(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", name
+        )
+        if how == "renamed":
+            await admin.execute(f"ALTER DATABASE {name} RENAME TO {name}_old")
+        answers = {
+            (await system.call("POST", "/notifications/send", request)).status for _ in range(10)
+        }
+        await asyncio.sleep(1.5)  # the call ends meanwhile, and heartbeats fail
+        if how == "renamed":
+            await admin.execute(f"ALTER DATABASE {name}_old RENAME TO {name}")
+        await admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        status = await system.settled(notification_id)
+    await admin.close()
+    assert answers == {503}
+    assert (status["status"], status["deliveries"][0]["attempts"]) == ("delivered", 1)

@@ -254,6 +254,25 @@ async def test_an_error_upon_an_error_holds_nothing(
     assert (delivery["status"], delivery["reason"]) == ("pending", "internal_error")
 
 
+async def test_an_error_with_what_a_limit_refuses_keeps_no_place_for_ever(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: Any) -> Any:
+        raise OverflowError
+
+    monkeypatch.setattr(Verdicts, "limited", failing)
+    limits = {"gentle": {"rate": "1/h", "scope": "user"}}
+    async with System.run(dsn, tmp_path, worker={"concurrency": 1}, limits=limits) as system:
+        await system.template(FEED)
+        first = await system.send({"user_id": "u"})
+        assert (await system.settled(first))["status"] == "delivered"
+        refused = await system.send({"user_id": "u"})
+        other = await system.send({"user_id": "v"})
+        assert (await system.settled(other))["status"] == "delivered"
+        (delivery,) = (await system.until(refused, lambda one: one["reason"]))["deliveries"]
+    assert (delivery["status"], delivery["reason"]) == ("pending", "internal_error")
+
+
 async def test_a_row_that_cannot_be_written_does_not_lose_the_others(
     dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -193,6 +193,19 @@ async def test_one_that_is_slow_holds_up_no_other(dsn: str, tmp_path: Path) -> N
         assert len(slow.seen) < 200
 
 
+async def test_an_event_is_erased_with_the_user_that_it_is_of(
+    dsn: str, tmp_path: Path, connection: Database
+) -> None:
+    async with Sink.run() as sink, System.run(dsn, tmp_path, **ALLOWED) as system:
+        made = await subscribe(system, sink, ["delivery.delivered"])
+        await system.template(FEED)
+        await system.settled(await system.send({"user_id": "ada"}, metadata={"pet": "Fido"}))
+        await one_told(system, made)
+        assert (await system.call("POST", "/users/ada/erase", {})).status in (200, 202)
+        rows = await connection.fetch("SELECT user_id FROM notifications WHERE user_id = 'ada'")
+        assert rows == []
+
+
 async def test_what_nobody_wants_is_not_recorded(
     dsn: str, tmp_path: Path, connection: Database
 ) -> None:

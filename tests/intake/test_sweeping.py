@@ -36,3 +36,23 @@ async def test_a_sweep_that_fails_does_not_end_the_others(dsn: str) -> None:
         await asyncio.wait({sweeping})
     finally:
         await pool.close()
+
+
+async def test_a_kind_of_sweep_that_always_fails_keeps_no_other_from_being_done(dsn: str) -> None:
+    done = asyncio.Event()
+
+    async def broken(_: Any) -> bool:
+        raise RuntimeError("broken")
+
+    async def sound(_: Any) -> bool:
+        done.set()
+        return False
+
+    pool = await open_pool(dsn, size=1, name="test", hot=True)
+    try:
+        sweeping = asyncio.create_task(Sweeper(pool, broken, sound).run())
+        await asyncio.wait_for(done.wait(), 20)
+        sweeping.cancel()
+        await asyncio.wait({sweeping})
+    finally:
+        await pool.close()

@@ -12,6 +12,7 @@ import uuid_utils.compat as uuids
 from tests.api.problem import assert_problem
 from tests.support.system import System
 from tidings.api.problems import Code
+from tidings.intake.deciding import Decider
 from tidings.store import idempotency
 from tidings.store.api_keys import Role
 from tidings.store.idempotency import KeyClaim
@@ -113,6 +114,37 @@ async def test_choices_of_a_later_release_keep_nobody_elses_from_being_accepted(
         )
     assert many.status == 202
     assert [one["index"] for one in many.body["results"] if "problem" in one] in ([], [1])
+
+
+async def test_a_digest_that_cannot_be_made_keeps_no_other_from_being_sent(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake in our own code, of which the database knows nothing."""
+    draft = Decider.draft
+
+    async def failing(self: Decider, connection: Any, batch: Any, known: Any) -> Any:
+        for one in batch:
+            if one.digest_notification and one.request.recipient.user_id == "poison":
+                raise OverflowError
+        return await draft(self, connection, batch, known)
+
+    monkeypatch.setattr(Decider, "draft", failing)
+    async with System.run(dsn, tmp_path) as system:
+        await system.template(
+            {"in_app": {"title": "{{ count }}", "body": "b"}}, digest={"window": 1}
+        )
+        for user_id in ("poison", "ada", "ben"):
+            await system.send({"user_id": user_id})
+        async with asyncio.timeout(20):
+            while len(await done(system)) < 2:
+                await asyncio.sleep(0.05)
+        assert await done(system) == {"ada", "ben"}
+
+
+async def done(system: System) -> set[str]:
+    """Users whose digests became notifications."""
+    listed = (await system.call("GET", "/digests")).body["digests"]
+    return {one["user_id"] for one in listed if one["notification_id"]}
 
 
 async def test_a_key_forgotten_while_it_is_claimed(dsn: str, connection: Any) -> None:

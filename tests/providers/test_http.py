@@ -2,8 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime, formatdate
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -253,6 +255,40 @@ async def test_endless_body_is_cut() -> None:
         assert (len(answer.body), answer.complete) == (BODY_LIMIT, False)
         assert server.written < 32 * 2**20
     await client.close()
+
+
+def _trailers(number: int) -> bytes:
+    opening = b"" if number else b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n"
+    return opening + b"".join(b"x-%d-%d: %b\r\n" % (number, n, b"x" * 100) for n in range(500))
+
+
+@pytest.mark.parametrize(
+    ("piece", "answered"),
+    [
+        pytest.param(_trailers, True, id="trailers"),
+        pytest.param(lambda _: b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2_000, False, id="hints"),
+    ],
+)
+async def test_what_is_endless_beside_the_body_is_cut(
+    piece: Callable[[int], bytes], answered: bool
+) -> None:
+    """Who chooses a webhook's address also chooses what answers there."""
+
+    async def script(connection: Connection) -> None:
+        await connection.read()
+        for number in count():
+            await connection.write(piece(number))
+
+    client = HttpClient()
+    async with HttpStandIn(script) as server:
+        answer = await post(client, server.url())
+        assert server.written < 32 * 2**20
+    await client.close()
+    if answered:
+        assert isinstance(answer, Answer)
+        assert answer.status == 200
+    else:
+        assert answer == Unknown(Reason.MALFORMED_ANSWER)
 
 
 async def test_compressed_body_is_left_alone() -> None:

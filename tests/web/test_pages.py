@@ -1,9 +1,10 @@
 """Unsubscribe with one click, and the page of a person's choices, over HTTP."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from hypothesis import given
@@ -310,3 +311,24 @@ def test_every_language_says_everything() -> None:
             elif isinstance(model, str) and name != "language":
                 assert said
                 assert set(re.findall(r"{\w+}", said)) == set(re.findall(r"{\w+}", model)), name
+
+
+async def test_who_sends_a_form_slowly_keeps_no_connection_of_the_database(site: Site) -> None:
+    """One good link would be enough to keep them all, and the whole API waiting."""
+    path = await site.link({"user_id": "slow", "email": "slow@example.com"}, template_id="news")
+    url = urlsplit(site.system.url)
+    head = f"POST {path}/preferences HTTP/1.1\r\nhost: {url.netloc}\r\ncontent-length: 100\r\n\r\nshown="
+    slow = []
+    for _ in range(2 * site.system.settings.database_pool):
+        _, writer = await asyncio.open_connection(url.hostname, url.port)
+        writer.write(head.encode())
+        await writer.drain()
+        slow.append(writer)
+    try:
+        for _ in range(3):
+            async with asyncio.timeout(20):
+                assert (await site.system.call("GET", "/templates")).status == 200
+                assert (await site.visit("GET", f"{path}/preferences")).status == 200
+    finally:
+        for writer in slow:
+            writer.close()

@@ -106,7 +106,8 @@ def create_server(parts: Parts, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
         return problems.LastResort(limited, problems.answering(parts.metrics))
 
     app = create_app(parts)
-    app.router.routes.extend(pages)
+    # Before the others: the API's routes are many, and each is asked whether a request is its own.
+    app.router.routes[:0] = pages
     return CrossOrigin(HotRoutes(app, HOT, around), parts.inbox.origins)
 
 

@@ -3,12 +3,11 @@
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import uuid_utils.compat as uuids
 
 from tidings.bootstrap.foundation import Checkpoint, Foundation
-from tidings.bootstrap.intake import notifying
+from tidings.bootstrap.intake import notifying, now
 from tidings.delivery.accounts import Accounts, OpenAccount
 from tidings.delivery.places import Places
 from tidings.delivery.subscribers import Subscribers
@@ -61,7 +60,7 @@ def open_event_work(
     )
     http = GuardedHttp(Guard(read_allowed(foundation.settings.outbound.allow)))
     accounts.keep(http)
-    subscribers = Subscribers(accounts, foundation.keyring, lambda one: _open(one, http))
+    subscribers = Subscribers(accounts, foundation.keyring, lambda one: _open(one, http), now)
 
     def changed(payload: str) -> None:
         relay.changed(payload)
@@ -80,7 +79,7 @@ def _open(one: Subscription, http: Http) -> OpenAccount:
         confirms_delivery=True,
         timeout=_TIMEOUT,
         values={
-            "secret": tuple(each.text for each in in_use(one.endpoint.secrets, datetime.now(UTC))),
+            "secret": tuple(each.text for each in in_use(one.endpoint.secrets, now())),
             "headers": tuple(f"{name}: {value}" for name, value in one.endpoint.headers.items()),
             "disable_after": _DISABLE_AFTER,
         },

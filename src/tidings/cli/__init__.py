@@ -82,7 +82,8 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 when all went well, 1 when something failed, 2 for wrong usage."""
+    """Run a command and exit: 0 when all went well, 1 when something failed, 2 for wrong usage, 3 where a check found
+    something to do."""
     try:
         get_command(app).main(args=arguments, prog_name="tidings")
     except CommandError as error:

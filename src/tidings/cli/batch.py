@@ -6,14 +6,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 
 from tidings.cli.client import Api, open_api
 from tidings.cli.config import load_settings
 from tidings.cli.output import Json, console, moment, print_json, table, text, word
 from tidings.cli.refusals import refusals
+from tidings.cli.watching import watch
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Bulk sends.")
 
@@ -57,7 +57,7 @@ def show(
             for answer in answers:
                 print_json(answer)
         else:
-            _show(console(), answers)
+            watch(console(), answers, _view)
 
 
 @app.command()
@@ -130,16 +130,6 @@ def _followed(api: Api, batch_id: str, interval: float) -> Iterator[dict[str, An
         if answer["complete"]:
             return
         time.sleep(interval)
-
-
-def _show(out: Console, answers: Iterator[dict[str, Any]]) -> None:
-    if not out.is_terminal:
-        for answer in answers:
-            out.print(_view(answer))
-        return
-    with Live(console=out, auto_refresh=False) as live:
-        for answer in answers:
-            live.update(_view(answer), refresh=True)
 
 
 def _view(answer: dict[str, Any]) -> RenderableType:

@@ -8,8 +8,7 @@ from uuid import UUID
 
 import orjson
 import typer
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
+from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 
 from tidings.cli import send_options as options
@@ -21,6 +20,7 @@ from tidings.cli.output import Json, console, moment, print_json, table, text, w
 from tidings.cli.refusals import refusals
 from tidings.cli.rehearsal import DryRun, rehearse
 from tidings.cli.topic import pages
+from tidings.cli.watching import watch
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Sends to audiences.")
 
@@ -134,7 +134,7 @@ def _tell(
         for one in answers:
             print_json(one)
     else:
-        _show(console(), answers)
+        watch(console(), answers, _view)
 
 
 def _followed(api: Api, answer: dict[str, Any], interval: float) -> Iterator[dict[str, Any]]:
@@ -145,16 +145,6 @@ def _followed(api: Api, answer: dict[str, Any], interval: float) -> Iterator[dic
         last, answer = answer, api.get("broadcasts", answer["broadcast_id"])
         if answer != last:
             yield answer
-
-
-def _show(out: Console, answers: Iterator[dict[str, Any]]) -> None:
-    if not out.is_terminal:
-        for answer in answers:
-            out.print(_view(answer))
-        return
-    with Live(console=out, auto_refresh=False) as live:
-        for answer in answers:
-            live.update(_view(answer), refresh=True)
 
 
 def _view(answer: dict[str, Any]) -> RenderableType:

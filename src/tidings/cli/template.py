@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tidings.cli import template_plan, template_pull, template_push, template_versions
+from tidings.cli import shared_plan, template_plan, template_pull, template_push, template_versions
 from tidings.cli.client import open_api
 from tidings.cli.config import load_settings
 from tidings.cli.output import Json, console, moment, print_json, table
@@ -53,3 +53,27 @@ def listed(
     ]
     columns = ("template", "version", "name", "category", "channels", "since")
     console().print(table(columns, rows) if rows else "No templates.")
+
+
+@app.command("shared")
+def shared(as_json: Json = False) -> None:
+    """List the brand, partials and layouts, and how many templates use each."""
+    with open_api(load_settings()) as api:
+        pieces = shared_plan.on_server(api).values()
+        users = template_plan.users_of(template_plan.every(api))
+    if as_json:
+        print_json(
+            *(
+                {
+                    "kind": one.kind,
+                    "id": one.id,
+                    "version": one.version,
+                    "used_by": users.get(one.name, []),
+                }
+                for one in pieces
+            )
+        )
+        return
+    rows = [(one.kind, one.id, f"v{one.version}", len(users.get(one.name, []))) for one in pieces]
+    columns = ("kind", "id", "version", "templates")
+    console().print(table(columns, rows) if rows else "Nothing is shared.")

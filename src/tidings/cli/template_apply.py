@@ -35,8 +35,9 @@ def apply(api: Api, steps: Sequence[Step]) -> Applied:
             if one.of_template and any(map(_blocks, done)):
                 one = _waiting(one)
             done.append(_applied(api, one) if one.changes else one)
-        except CommandError as error:
-            return Applied([*done, *map(_waiting, steps[number:])], error)
+        except (CommandError, KeyboardInterrupt) as error:
+            stopped = error if isinstance(error, CommandError) else CommandError("Interrupted.")
+            return Applied([*done, *map(_waiting, steps[number:])], stopped)
     return Applied(done)
 
 
@@ -66,7 +67,7 @@ def _applied(api: Api, step: Step) -> Step:
 def _call(api: Api, step: Step) -> Any:
     match step.action:
         case "create":
-            return api.post("templates", document=step.document)
+            return api.post("templates", document={"id": step.id, **step.document})
         case "update":
             return api.put("templates", step.id, document=step.document)
         case "publish":

@@ -95,7 +95,7 @@ def unless_used(step: Step, users: Users) -> Step:
 def _step(api: Api, folder: Path, newest: Versions, wishes: Wishes) -> Step:
     name = folder.resolve().name
     try:
-        after = template_folder.read(folder)
+        here = template_folder.read(folder)
         state = _state(api, name)
     except FolderError as error:
         return Step("template", name, "refused", source=folder, mistakes=tuple(error.mistakes))
@@ -104,34 +104,41 @@ def _step(api: Api, folder: Path, newest: Versions, wishes: Wishes) -> Step:
             raise
         mistakes = mistakes_of(folder, problem)
         return Step("template", name, "refused", source=folder, mistakes=mistakes)
-    files = template_folder.files(after)
-    document = {**after.document(), "draft": wishes.draft}
-    if state is None:
-        document["id"] = name
-        return Step("template", name, "create", after=files, document=document, source=folder)
+    document = {**here.document(), "draft": wishes.draft}
+    files = template_folder.files(here)
+    step = Step("template", name, "create", after=files, document=document, source=folder)
+    return step if state is None else _compared(api, step, here, state, newest, wishes)
+
+
+def _compared(
+    api: Api,
+    step: Step,
+    here: Template,
+    state: Mapping[str, Any],
+    newest: Versions,
+    wishes: Wishes,
+) -> Step:
+    """With the published version; with the latest for a draft, and where none is published."""
     current: int | None = state["current_version"]
     version = state["latest_version"] if wishes.draft or current is None else current
-    answer = api.get("templates", name, version=version)
+    answer = api.get("templates", step.id, version=version)
     before = Template.of_answer(answer)
-    archived = state["archived_at"] is not None
-    older = () if wishes.draft else _older(answer, newest)
-    action: Action = "restore" if archived else "unchanged"
-    if before != after:
-        action, older = "update", ()
+    older = () if wishes.draft or before != here else _older(answer, newest)
+    action: Action = "unchanged"
+    if before != here:
+        action = "update"
     elif older and wishes.refresh:
         action = "refresh" if current is not None else "update"
     elif current is None and not wishes.draft:
         action = "publish"
-    return Step(
-        "template",
-        name,
-        action,
-        template_folder.files(before),
-        files,
-        document,
-        folder,
-        version,
-        archived=archived,
+    elif state["archived_at"] is not None:
+        action = "restore"
+    return replace(
+        step,
+        action=action,
+        before=template_folder.files(before),
+        version=version,
+        archived=state["archived_at"] is not None,
         older=older,
     )
 

@@ -89,15 +89,26 @@ def _agreed(doomed: Sequence[Path], *, as_json: bool) -> bool:
 
 
 def _planned(api: Api, directory: Path, only: Collection[str]) -> Iterator[Fetch]:
-    if not only:
-        for piece in shared_plan.on_server(api).values():
-            yield _of_piece(directory, piece)
-    for answer in template_plan.named(api, only):
-        yield _of_template(directory / answer["id"], answer)
+    fetches = [_of_template(directory, one) for one in template_plan.named(api, only)]
+    pieces = [] if only else list(shared_plan.on_server(api).values())
+    for name in shared_folder.FOLDERS:
+        shared = any(f"{one.kind}s" == name for one in pieces)
+        template = any(one.id == name for one in fetches)
+        there = directory / name
+        if (template and (shared or any(shared_folder.inside(there)))) or (
+            shared and (there / MAIN).exists()
+        ):
+            raise CommandError(
+                f"{there} cannot be both a template and the folder of {name}.",
+                "Give the IDs of templates, and pull that one into a folder of its own.",
+            )
+    yield from (_of_piece(directory, one) for one in pieces)
+    yield from fetches
 
 
-def _of_template(folder: Path, answer: Mapping[str, Any]) -> Fetch:
+def _of_template(directory: Path, answer: Mapping[str, Any]) -> Fetch:
     template = Template.of_answer(answer)
+    folder = directory / template.id
     action: Literal["create", "update", "unchanged"] = "create"
     if (folder / MAIN).exists():
         try:
@@ -110,11 +121,6 @@ def _of_template(folder: Path, answer: Mapping[str, Any]) -> Fetch:
 def _of_piece(directory: Path, piece: Piece) -> Fetch:
     name, _ = piece.file()
     path = directory / name
-    if (path.parent / MAIN).exists() and piece.kind != "brand":
-        raise CommandError(
-            f"{path.parent} is a template, and {name} has no place there.",
-            "Pull into a folder of its own, or give the IDs of templates.",
-        )
     action: Literal["create", "update", "unchanged"] = "create"
     if there := _files_of(directory, piece):
         try:

@@ -14,6 +14,8 @@ CHANGES = 3
 """The exit status of a check that found something to do. 1 is for what is wrong, 2 for wrong usage."""
 _COLOURS = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "red"}
 _NAMED = 5
+_SHOWN = 50
+"""Mistakes: one in a layout is in all that use it."""
 
 
 def show(steps: Sequence[Step]) -> None:
@@ -92,8 +94,11 @@ def _print_remarks(steps: Sequence[Step], *, as_json: bool) -> None:
     for step in steps:
         for warning in step.warnings:
             typer.secho(f"warning: {step.id}: {warning}", fg="yellow", err=True)
-        for mistake in step.mistakes:
-            typer.secho(str(mistake), fg="red", err=True)
+    mistakes = [mistake for step in steps for mistake in step.mistakes]
+    for mistake in mistakes[:_SHOWN]:
+        typer.secho(str(mistake), fg="red", err=True)
+    if len(mistakes) > _SHOWN:
+        typer.secho(f"… and {len(mistakes) - _SHOWN} more", fg="red", err=True)
     if any(step.action == "refused" and not step.of_template for step in steps) and any(
         step.action == "waiting" for step in steps
     ):

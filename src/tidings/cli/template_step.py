@@ -32,7 +32,7 @@ Files = Mapping[str, str]
 class Step:
     """action: publish means that it is there as a draft; refresh, that it is published anew with what it shares;
     waiting, that something before it went wrong. archived: it is taken back first. before, after: as files, of the
-    server and of the folder. document: as the API takes it. source: its folder or file. version: of the server;
+    server and of the folder. document: as the API takes it, without its id. source: its folder or file. version: of the server;
     after the step, the one it made. older: what its current version uses that is, or is about to be, another
     version, as layout/main."""
 

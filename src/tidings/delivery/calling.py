@@ -208,6 +208,21 @@ class Caller:
         )
 
 
+def in_batches(started: Sequence[Ready]) -> list[list[Ready]]:
+    """Together what one call can take; what is critical does not stand behind what is not."""
+    batches: list[list[Ready]] = []
+    open_ones: dict[tuple[str, bool], list[Ready]] = {}
+    for one in started:
+        size = one.chosen.manifest.batch_size
+        key = one.chosen.account.name, one.held.claim.priority is Priority.CRITICAL
+        batch = open_ones.get(key)
+        if size == 1 or batch is None or len(batch) >= size:
+            batch = open_ones[key] = []
+            batches.append(batch)
+        batch.append(one)
+    return batches
+
+
 def give_back(one: Ready) -> None:
     """What was taken for its call, which is not made."""
     if one.leave is not None:

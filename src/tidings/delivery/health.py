@@ -9,13 +9,15 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from tidings.domain.breaker import NONE, BreakerPolicy, Change, Counts, State, Verdict, verdict_of
+from tidings.delivery.sightings import Sightings
+from tidings.domain.breaker import BreakerPolicy, Change, Counts, State, Verdict, verdict_of
 from tidings.domain.outcomes import Outcome, Transient
 from tidings.domain.pacing import Bucket
 from tidings.metrics import Metrics
 from tidings.store import account_health
 from tidings.store.account_health import Report, Shared, Told
 from tidings.store.database import UNAVAILABLE, Pool, borrow
+from tidings.store.rounds import until
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -35,40 +37,10 @@ class Permit:
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What is not reported yet."""
-
-    counts: Counts = NONE
-    wanted: int = 0
-    trial: int = 0
-    good: int = 0
-    bad: int = 0
-    throttled: bool = False
-    retry_after: float | None = None
-
-    def add_probe(self, trial: int, *, good: bool) -> None:
-        if trial != self.trial:
-            self.trial, self.good, self.bad = trial, 0, 0
-        self.good += good
-        self.bad += not good
-
-    def unreported(self, report: Report) -> None:
-        """The report did not arrive: what it said is told with the next."""
-        self.counts = self.counts.plus(report.counts)
-        if not self.trial:
-            self.trial = report.trial
-        if self.trial == report.trial:
-            self.good += report.good
-            self.bad += report.bad
-        self.throttled = self.throttled or report.throttled
-        self.retry_after = max(self.retry_after or 0, report.retry_after or 0) or None
-
-
-@dataclass(slots=True)
 class _Local:
     """What this worker knows of an account. Times are of its own clock."""
 
-    seen: _Seen = field(default_factory=_Seen)
+    seen: Sightings = field(default_factory=Sightings)
     state: State = State.CLOSED
     trial: int = 0
     permits: int = 0
@@ -279,28 +251,14 @@ class Health:
 
     async def _wait(self) -> None:
         await asyncio.sleep(_BETWEEN)
-        try:
-            await asyncio.wait_for(self._soon.wait(), _TICK - _BETWEEN)
-        except TimeoutError:
-            return
-        finally:
-            self._soon.clear()
+        await until(self._soon, _TICK - _BETWEEN)
+        self._soon.clear()
 
     def _reports(self) -> list[Report]:
         reports = []
         for account, local in self._locals.items():
-            seen, local.seen = local.seen, _Seen()
-            report = Report(
-                account=account,
-                counts=seen.counts,
-                wanted=seen.wanted,
-                trial=seen.trial,
-                good=seen.good,
-                bad=seen.bad,
-                throttled=seen.throttled,
-                retry_after=seen.retry_after,
-            )
-            if report != Report(account=account, trial=seen.trial):
+            seen, local.seen = local.seen, Sightings()
+            if (report := seen.report(account)) is not None:
                 reports.append(report)
         return reports
 

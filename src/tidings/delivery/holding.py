@@ -58,6 +58,7 @@ class Holdings:
 
     async def run(self) -> None:
         """Renew until cancelled."""
+        self._renewed_at = self._now()  # nothing was held before
         while True:
             await asyncio.sleep(self._heartbeat)
             self._beat()

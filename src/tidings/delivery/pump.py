@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from tidings.delivery.accounts import Accounts
-from tidings.delivery.calling import Caller, Ready
+from tidings.delivery.calling import Caller, Ready, in_batches
 from tidings.delivery.claiming import Claimer
 from tidings.delivery.expiring import Expirer
 from tidings.delivery.gates import Gates
@@ -32,7 +32,6 @@ from tidings.delivery.wishes import Wishes
 from tidings.domain.deliveries import DeliveryStatus
 from tidings.domain.fairness import Weights
 from tidings.domain.lanes import Lane
-from tidings.domain.priorities import Priority
 from tidings.domain.reasons import Reason
 from tidings.domain.retry import Retry, RetryPolicies, Settle
 from tidings.metrics import Metrics
@@ -251,7 +250,7 @@ class Pump:
         since = _now()
         started = await self._starter.start(ready)
         self._checkpoint("started")
-        for batch in _batches(started):
+        for batch in in_batches(started):
             self._caller.call(batch, since)
 
     async def _gather(self) -> None:
@@ -303,21 +302,6 @@ class Pump:
         has_room = self._stuck or (self._full and self._free_places()[1] > 0)
         if has_room or self._claimer.crowded or due_earlier:  # than the claim loop expects
             self._wake.set()
-
-
-def _batches(started: Sequence[Ready]) -> list[list[Ready]]:
-    """Together what one call can take; what is critical does not stand behind what is not."""
-    batches: list[list[Ready]] = []
-    open_ones: dict[tuple[str, bool], list[Ready]] = {}
-    for one in started:
-        size = one.chosen.manifest.batch_size
-        key = one.chosen.account.name, one.held.claim.priority is Priority.CRITICAL
-        batch = open_ones.get(key)
-        if size == 1 or batch is None or len(batch) >= size:
-            batch = open_ones[key] = []
-            batches.append(batch)
-        batch.append(one)
-    return batches
 
 
 def _log_claim(error: Exception) -> None:

@@ -120,6 +120,8 @@ async def _note_failures(pool: Pool, failing: Sequence[Settlement], keyring: Key
             await endpoints.note(connection, failures, keyring)
     except UNAVAILABLE as error:  # what is settled stays so; the next failure is noted
         log.warning("database.unavailable", doing="endpoints", error=type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - or what is settled would be taken for lost
+        log.error("endpoints.failed", error=type(error).__name__)  # noqa: TRY400 - the text may show data
 
 
 @contextlib.asynccontextmanager

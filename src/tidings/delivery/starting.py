@@ -185,16 +185,22 @@ class Starter:
 
     def _turn_away(self, one: Ready, grant: Wait | Skip) -> None:
         give_back(one)
+        try:
+            verdict = self._refused(one.held, grant)
+        except Exception as error:  # noqa: BLE001 - or it would be held for ever
+            verdict = self._after_error(one.held, error)
+        self._conclude(verdict)
+
+    def _refused(self, held: Held, grant: Wait | Skip) -> Settlement:
+        """What follows from a limit that has no room for it."""
         capped = grant.limit.startswith(CAP)
         if isinstance(grant, Skip):
             reason = Reason.FREQUENCY_CAPPED if capped else Reason.RATE_LIMIT_SKIPPED
             skipped = Settle(DeliveryStatus.SKIPPED, reason, grant.limit)
-            verdict = self._verdicts.ended(one.held, skipped)
-        elif capped:
-            verdict = self._verdicts.deferred(one.held, Reason.FREQUENCY_CAPPED, grant.until)
-        else:
-            verdict = self._verdicts.limited(one.held, grant.until, grant.limit)
-        self._conclude(verdict)
+            return self._verdicts.ended(held, skipped)
+        if capped:
+            return self._verdicts.deferred(held, Reason.FREQUENCY_CAPPED, grant.until)
+        return self._verdicts.limited(held, grant.until, grant.limit)
 
     async def start(self, ready: Sequence[Ready]) -> list[Ready]:
         """Store that these calls begin; those that are still ours. Nothing of it may be called before."""

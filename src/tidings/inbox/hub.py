@@ -16,6 +16,7 @@ from tidings.inbox.telling import key_of
 from tidings.store import feeds, inbox
 from tidings.store.database import UNAVAILABLE, Pool, borrow
 from tidings.store.keyring import KeyRing
+from tidings.store.rounds import keep_at
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -120,14 +121,7 @@ class Hub:
 
     async def poll(self) -> None:
         """Find what no message told of, until cancelled."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._check.wait(), self._bounds.poll)
-            self._check.clear()
-            try:
-                await self._find_missed()
-            except UNAVAILABLE as error:
-                log.warning("database.unavailable", doing="feeds", error=type(error).__name__)
+        await keep_at("feeds", self._find_missed, self._check)
 
     def _end(self, user_id: str, why: Closing) -> None:
         for one in self._watched.get(user_id, ()):
@@ -188,7 +182,8 @@ class Hub:
             entries = await inbox.fetch(connection, shown, self._keyring) if shown else {}
         return found, entries
 
-    async def _find_missed(self) -> None:
+    async def _find_missed(self) -> float:
+        """Seconds until it is worth to look again."""
         known = {
             user_id: min(numbers)
             for user_id, watching in self._watched.items()
@@ -200,3 +195,4 @@ class Hub:
             async with borrow(self._pool) as connection:
                 for user_id in await feeds.behind(connection, some):
                     self._read_soon(user_id)
+        return self._bounds.poll

@@ -5,7 +5,6 @@ whichever process looks next, and nobody is left out or reached twice.
 """
 
 import asyncio
-import traceback
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,15 +22,15 @@ from tidings.intake.request import Recipient, SendRequest
 from tidings.store import attributes, audiences, broadcasts, segments, templates, topics
 from tidings.store.audiences import FEW, Audience
 from tidings.store.broadcasts import Held
-from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
+from tidings.store.database import Connection, Pool, borrow
 from tidings.store.keyring import KeyRing
+from tidings.store.rounds import keep_at
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 # Deliveries share the process: a page is drafted in some tens of milliseconds.
 _PAGE = 250
 _LONGEST_WAIT = 30.0  # seconds: what no notice came of is seen by then
-_PAUSE = 1.0
 
 
 class Door(Protocol):
@@ -92,24 +91,7 @@ class Broadcaster:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            self._changed.clear()
-            try:
-                wait = await self._work()
-            except UNAVAILABLE as error:
-                log.warning("database.unavailable", doing="broadcast", error=type(error).__name__)
-                wait = _PAUSE
-            except Exception as error:  # noqa: BLE001 - one that fails must not end the process that delivers
-                log.error(  # noqa: TRY400 - frames only: the text of an error may hold content
-                    "broadcast.failed",
-                    error=type(error).__name__,
-                    frames="".join(traceback.format_tb(error.__traceback__)),
-                )
-                wait = _PAUSE
-            try:
-                await asyncio.wait_for(self._changed.wait(), wait)
-            except TimeoutError:
-                continue
+        await keep_at("broadcast", self._work, self._changed)
 
     async def _work(self) -> float:
         """Do all there is to do; seconds until it is worth to look again."""

@@ -5,9 +5,9 @@ transaction that says so. A crash in between leaves it closed, and whoever looks
 """
 
 import asyncio
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -24,13 +24,13 @@ from tidings.store import digests, templates
 from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
 from tidings.store.digests import Closed, Gathered
 from tidings.store.keyring import KeyRing
+from tidings.store.rounds import attempt, keep_at
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _AT_ONCE = 20  # whose items are in memory together
 _CLOSED_AT_ONCE = 200
 _LONGEST_WAIT = 2.0  # seconds: a digest that was opened meanwhile is seen by then
-_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +60,7 @@ class Digester:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            try:
-                wait = await self._work()
-            except UNAVAILABLE as error:
-                log.warning("database.unavailable", doing="digests", error=type(error).__name__)
-                wait = _PAUSE
-            except Exception as error:  # noqa: BLE001 - one that fails must not end the process that delivers
-                log.error(  # noqa: TRY400 - frames only: the text of an error may hold content
-                    "digest.failed",
-                    error=type(error).__name__,
-                    frames="".join(traceback.format_tb(error.__traceback__)),
-                )
-                wait = _PAUSE
-            await asyncio.sleep(wait)
+        await keep_at("digests", self._work, asyncio.Event())
 
     async def _work(self) -> float:
         """Do all there is to do; seconds until it is worth to look again."""
@@ -128,10 +115,23 @@ class Digester:
             # Another process made one of them; the others are held for a while, and then made.
             log.info("digest.overtaken")
             return
+        except UNAVAILABLE:
+            raise
+        except Exception:
+            if len(submissions) == 1:
+                raise
+            # Whatever is wrong with one, it would be among the first again, and keep the others back for ever.
+            for one in submissions.items():
+                await attempt("digests", partial(self._alone, *one))
+            return
         self._checkpoint("digest.stored")
         for digest_id, result in zip(submissions, results, strict=True):
             if isinstance(result, Refusal):
                 await self._fail(digest_id, f"{result.code}: {result.detail}")
+
+    async def _alone(self, digest_id: UUID, submission: Submission) -> float:
+        await self._make({digest_id: submission})
+        return 0.0
 
     async def _fail(self, digest_id: UUID, problem: str) -> None:
         log.warning("digest.not_sent", digest_id=str(digest_id))

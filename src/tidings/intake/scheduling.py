@@ -16,6 +16,7 @@ from tidings.intake.request import SendRequest
 from tidings.store import schedules
 from tidings.store.database import UNAVAILABLE, Pool, borrow
 from tidings.store.keyring import KeyRing
+from tidings.store.rounds import keep_at
 from tidings.store.schedules import Planned, Ran
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -52,17 +53,7 @@ class Scheduler:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            self._changed.clear()
-            try:
-                wait = await self.run_due()
-            except UNAVAILABLE as error:
-                log.warning("database.unavailable", doing="schedules", error=type(error).__name__)
-                wait = _PAUSE
-            try:
-                await asyncio.wait_for(self._changed.wait(), wait)
-            except TimeoutError:
-                continue
+        await keep_at("schedules", self.run_due, self._changed)
 
     async def run_due(self) -> float:
         """Make the runs that are due; seconds until it is worth to look again."""

@@ -1,17 +1,13 @@
 """What is done with many rows, in the background: soon after it was asked for, and after a crash."""
 
 import asyncio
-import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 
-import structlog
-
-from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+from tidings.store.database import Connection, Pool, borrow
+from tidings.store.rounds import attempt, keep_at
 
 _LOOK_EVERY = 30.0  # seconds: for sweeps whose process died
-_AFTER_TROUBLE = 1.0
 
 Step = Callable[[Connection], Awaitable[bool]]
 """Does one page of what is stored to be done; False when nothing is."""
@@ -31,29 +27,16 @@ class Sweeper:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            self._wanted.clear()
-            wait = _LOOK_EVERY
-            try:
-                await self._finish()
-            except UNAVAILABLE as error:
-                log.warning("database.unavailable", doing="sweep", error=type(error).__name__)
-                wait = _AFTER_TROUBLE
-            except Exception as error:  # noqa: BLE001 - a sweep that fails must not end the process that accepts
-                log.error(  # noqa: TRY400 - frames only: the text of an error may hold content
-                    "sweep.failed",
-                    error=type(error).__name__,
-                    frames="".join(traceback.format_tb(error.__traceback__)),
-                )
-            try:
-                await asyncio.wait_for(self._wanted.wait(), wait)
-            except TimeoutError:
-                continue
+        await keep_at("sweep", self._work, self._wanted)
 
-    async def _finish(self) -> None:
-        for step in self._steps:
-            left = True
-            while left:
-                # A connection for each page: a long sweep must not keep one from those who accept.
-                async with borrow(self._pool) as connection:
-                    left = await step(connection)
+    async def _work(self) -> float:
+        """A kind of sweep that fails keeps none of the others from being done."""
+        return min([await attempt("sweep", partial(self._finish, step)) for step in self._steps])
+
+    async def _finish(self, step: Step) -> float:
+        # A connection for each page: a long sweep must not keep one from those who accept.
+        left = True
+        while left:
+            async with borrow(self._pool) as connection:
+                left = await step(connection)
+        return _LOOK_EVERY

@@ -14,6 +14,9 @@ from tidings.domain.reasons import Reason
 from tidings.providers.http import BODY_LIMIT, Answer, Failure
 
 _HEAD_LIMIT = 64 * 1024
+_LIMIT = 16 * BODY_LIMIT
+"""Bytes of all that is received for a request: an answer in the smallest of chunks fits, but not an endless row of
+interim answers, nor of trailers."""
 _VERSIONS = frozenset({"1.0", "1.1"})
 _INFORMATIONAL = range(100, 200)
 _SWITCHED = 101
@@ -30,6 +33,7 @@ class Connection(asyncio.Protocol):
         self._bodyless = False
         self.idle_since = 0.0
         self.open = False
+        self._received = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -43,6 +47,7 @@ class Connection(asyncio.Protocol):
         """Send this, and wait for the answer for so many seconds. bodyless: the answer has no body, whatever its
         head says (RFC 9110, 9.3.2). Once a status is known it is reported, whatever becomes of the body."""
         self._begin()
+        self._received = 0
         self._bodyless = bodyless
         waiter: asyncio.Future[Answer | Failure] = self._loop.create_future()
         self._waiter = waiter
@@ -77,6 +82,7 @@ class Connection(asyncio.Protocol):
         if not self._is_awaited():  # an answer to nothing
             self.cut()
             return
+        self._received += len(data)
         if not self._status:
             self._head += len(data)
         try:
@@ -86,8 +92,13 @@ class Connection(asyncio.Protocol):
             return
         if not self._is_awaited():
             return
-        if len(self._body) >= BODY_LIMIT or (not self._status and self._head > _HEAD_LIMIT):
+        if self._is_too_long():
             self._end(Unknown(Reason.MALFORMED_ANSWER))
+
+    def _is_too_long(self) -> bool:
+        if not self._status and self._head > _HEAD_LIMIT:
+            return True
+        return len(self._body) >= BODY_LIMIT or self._received > _LIMIT
 
     def connection_lost(self, error: Exception | None) -> None:
         self.open = False

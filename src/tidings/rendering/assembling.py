@@ -2,8 +2,9 @@
 bodies into their layouts."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from tidings.domain.channels import Channel
@@ -11,9 +12,10 @@ from tidings.domain.messages import JSON
 from tidings.domain.shared import BRAND, Shared
 from tidings.domain.templates import ByChannel, Edition
 from tidings.rendering.engine import TemplateSourceError
+from tidings.rendering.hiding import TAG, place
 
-INCLUDE = re.compile(r"\{%-?\s*include\s+(?:\"([^\"]*)\"|'([^']*)')\s*-?%\}")
-CONTENT = re.compile(r"\{\{-?\s*content\s*(?:\|\s*safe\s*)?-?\}\}")
+_INCLUDE = re.compile(r"\{%-?\s*include\s+(?:\"([^\"]*)\"|'([^']*)')\s*-?%\}")
+_CONTENT = re.compile(r"\{\{-?\s*content\s*(?:\|\s*safe\s*)?-?\}\}")
 _BRAND = re.compile(rf"\b{BRAND}\b")
 _DEEPEST = 5
 _LARGEST = 1_000_000
@@ -33,7 +35,49 @@ def used(edition: Edition) -> tuple[set[str], set[str], bool]:
 
 
 def included(text: str) -> set[str]:
-    return {found[1] or found[2] for found in INCLUDE.finditer(text)}
+    return {found[1] or found[2] for found in _tags(_INCLUDE, text)}
+
+
+def includes(text: str) -> Iterator[tuple[str, int, int]]:
+    """The partials that it names, and where each of these tags begins and ends."""
+    for found in _tags(_INCLUDE, text):
+        yield found[1] or found[2], *found.span()
+
+
+def without_includes(text: str) -> str:
+    return _put(_tags(_INCLUDE, text), text, lambda _: "")
+
+
+def places_of_content(layout: str) -> int:
+    return len(list(_tags(_CONTENT, layout)))
+
+
+def before_content(layout: str) -> str:
+    """What of a layout is in front of the body."""
+    return layout[: next(_tags(_CONTENT, layout)).start()]
+
+
+def filled(layout: str, body: str) -> str:
+    """The layout with the body in its first place for one."""
+    return _put(islice(_tags(_CONTENT, layout), 1), layout, lambda _: body)
+
+
+def _tags(kind: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Those of a kind that are tags to an engine: not in comments, and not in what is passed on as it is."""
+    for tag in TAG.finditer(text):
+        if (found := kind.fullmatch(text, *tag.span())) is not None:
+            yield found
+
+
+def _put(
+    places: Iterable[re.Match[str]], text: str, instead: Callable[[re.Match[str]], str]
+) -> str:
+    pieces: list[str] = []
+    end = 0
+    for found in places:
+        pieces += [text[end : found.start()], instead(found)]
+        end = found.end()
+    return "".join([*pieces, text[end:]])
 
 
 def names_brand(text: str) -> bool:
@@ -54,9 +98,7 @@ def _content(content: ByChannel, shared: Shared, tag: str | None) -> ByChannel:
     try:
         return {channel: _source(channel, source, shared) for channel, source in content.items()}
     except TemplateSourceError as error:
-        raise TemplateSourceError(
-            error.path, error.message, error.line, error.column, locale=tag
-        ) from None
+        raise (error if tag is None else error.of(tag)) from None
 
 
 def _source(channel: Channel, source: Mapping[str, JSON], shared: Shared) -> dict[str, JSON]:
@@ -74,7 +116,10 @@ def _layout(path: str, name: str, shared: Shared) -> dict[str, JSON]:
     layout = shared.layouts.get(name)
     if layout is None:
         raise TemplateSourceError(path, f"there is no layout {name!r}", 1)
-    return {kind: _text(path, str(text), shared) for kind, text in layout.content.items()}
+    return {
+        kind: _text(path, str(text), shared, origin=f"layouts.{name}.{kind}")
+        for kind, text in layout.content.items()
+    }
 
 
 def _expanded(path: str, value: JSON, shared: Shared) -> JSON:
@@ -88,29 +133,32 @@ def _expanded(path: str, value: JSON, shared: Shared) -> JSON:
     return value
 
 
-def _text(path: str, text: str, shared: Shared, depth: int = 0) -> str:
+def _text(
+    path: str, text: str, shared: Shared, depth: int = 0, *, origin: str | None = None
+) -> str:
+    """origin: the layout or partial that it is the text of."""
     size = len(text)
 
     def put(found: re.Match[str]) -> str:
         nonlocal size
         name = found[1] or found[2]
         partial = shared.partials.get(name)
-        line = text.count("\n", 0, found.start()) + 1
-        column = found.start() - text.rfind("\n", 0, found.start())
+        where = place(text, found.start())
         if partial is None:
-            raise TemplateSourceError(path, f"there is no partial {name!r}", line, column)
+            raise TemplateSourceError(path, f"there is no partial {name!r}", *where, origin=origin)
         if depth == _DEEPEST:
-            raise TemplateSourceError(path, f"more than {_DEEPEST} partials deep", line, column)
-        inner = _text(path, str(partial.content["text"]), shared, depth + 1)
+            said = f"more than {_DEEPEST} partials deep"
+            raise TemplateSourceError(path, said, *where, origin=origin)
+        within = f"partials.{name}.text"
+        inner = _text(path, str(partial.content["text"]), shared, depth + 1, origin=within)
         # As it grows: thousands of partials in each other would be gigabytes before the whole could be measured.
         size += len(inner)
         if size > _LARGEST:
-            raise TemplateSourceError(
-                path, f"over {_LARGEST} characters with its partials", line, column
-            )
+            said = f"over {_LARGEST} characters with its partials"
+            raise TemplateSourceError(path, said, *where, origin=origin)
         return inner
 
-    return INCLUDE.sub(put, text)
+    return _put(_tags(_INCLUDE, text), text, put)
 
 
 def _texts(edition: Edition) -> Iterator[tuple[str, str]]:

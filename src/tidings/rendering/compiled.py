@@ -26,6 +26,7 @@ from tidings.rendering.bodies import html_body, text_body
 from tidings.rendering.engine import Field, RenderingError, TemplateSourceError
 from tidings.rendering.engines import ENGINES, Engine, engine_of
 from tidings.rendering.formatting import LANGUAGE
+from tidings.rendering.locating import located
 
 Context = Mapping[str, Any]
 Render = Callable[[Context], Content]
@@ -39,9 +40,12 @@ _NO_LOCALES: Mapping[str, Mapping[Channel, Source]] = MappingProxyType({})
 def compile_edition(template_id: str, edition: Edition) -> dict[Channel, Render]:
     """Every channel, with what it shares in its places. Raises TemplateSourceError."""
     whole = assembled(edition)
-    renders = compile_content(
-        template_id, whole.content, whole.locales, whole.locale, engine_of(edition)
-    )
+    try:
+        renders = compile_content(
+            template_id, whole.content, whole.locales, whole.locale, engine_of(edition)
+        )
+    except TemplateSourceError as error:
+        raise located(edition, error) from None
     if edition.shared.brand is None:
         return renders
     brand = dict(edition.shared.brand.content)
@@ -83,9 +87,7 @@ def _of_locale(
     try:
         return _written(engine, template_id, channel, source, tag)
     except TemplateSourceError as error:
-        raise TemplateSourceError(
-            error.path, error.message, error.line, error.column, locale=tag
-        ) from None
+        raise error.of(tag) from None
 
 
 def _written(

@@ -7,7 +7,7 @@ from tidings.domain.contracts import Contract, Mismatch
 from tidings.domain.messages import JSON
 from tidings.domain.shared import BRAND
 from tidings.domain.templates import Edition
-from tidings.rendering.assembling import CONTENT, assembled
+from tidings.rendering.assembling import assembled, filled
 from tidings.rendering.engine import TemplateSourceError
 from tidings.rendering.engines import engine_of
 from tidings.rendering.uses import Use
@@ -55,7 +55,7 @@ def _sources(value: Any) -> Iterator[str]:
     elif isinstance(value, Mapping):
         for name, one in value.items():
             layout = name == "layout" and isinstance(one, Mapping)
-            yield from (CONTENT.sub("", text) if layout else text for text in _sources(one))
+            yield from (filled(text, "") if layout else text for text in _sources(one))
     elif isinstance(value, list):
         for one in value:
             yield from _sources(one)

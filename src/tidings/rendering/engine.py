@@ -25,17 +25,40 @@ _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{\{|\{%")
 
 class TemplateSourceError(Exception):
     """A template does not compile. path: the field, e.g. email.html; line and column count from 1;
-    locale: of the content, where it has several."""
+    locale: of the content, where it has several. origin: the layout or partial that the place is in, as
+    partials.footer.text; None for the field itself. in_layout: whether the place is in the layout as assembled."""
 
     def __init__(
-        self, path: str, message: str, line: int, column: int = 1, locale: str | None = None
+        self,
+        path: str,
+        message: str,
+        line: int,
+        column: int = 1,
+        locale: str | None = None,
+        *,
+        origin: str | None = None,
+        in_layout: bool = False,
     ) -> None:
-        super().__init__(f"{path}, line {line}: {message}")
+        super().__init__(f"{origin or path}, line {line}: {message}")
         self.path = path
         self.message = message
         self.line = line
         self.column = column
         self.locale = locale
+        self.origin = origin
+        self.in_layout = in_layout
+
+    def of(self, locale: str) -> "TemplateSourceError":
+        """The same, in content of this language."""
+        return TemplateSourceError(
+            self.path,
+            self.message,
+            self.line,
+            self.column,
+            locale,
+            origin=self.origin,
+            in_layout=self.in_layout,
+        )
 
 
 class RenderingError(Exception):

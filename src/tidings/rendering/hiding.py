@@ -9,7 +9,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 
 TAG = re.compile(
-    r"\{%-?\s*(?P<verbatim>raw|comment)\s*-?%\}.*?\{%-?\s*end(?P=verbatim)\s*-?%\}"
+    r"\{%[-+]?\s*(?P<verbatim>raw|comment)\s*[-+]?%\}.*?\{%[-+]?\s*end(?P=verbatim)\s*[-+]?%\}"
     r"|\{#.*?#\}"
     r"""|\{\{(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[^"'])*?\}\}"""
     r"""|\{%(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[^"'])*?%\}""",

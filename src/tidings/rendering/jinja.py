@@ -94,6 +94,13 @@ def _filter(node: nodes.Expr | None, name: str, line: int = 1) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=lineno)
 
 
+class _Missing(StrictUndefined):
+    """Jinja2's is printed as `Undefined` where it is in a list."""
+
+    def __repr__(self) -> str:
+        return str(self)  # raises the error that names the variable
+
+
 class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(("*", "**", "%", "+"))
     concat = staticmethod(joined)
@@ -127,7 +134,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 def _environment(*, html: bool) -> _Environment:
     environment = _Environment(
-        undefined=StrictUndefined,
+        undefined=_Missing,
         autoescape=html,
         keep_trailing_newline=False,
         finalize=printable,

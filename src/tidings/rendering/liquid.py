@@ -113,6 +113,8 @@ def _guarded(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     with_environment = getattr(plain, "with_environment", False)
 
     def guarded(value: Any, *args: Any, context: _Context, **options: Any) -> Any:
+        if name != "default":  # arithmetic takes what is missing for 0
+            _demand(value, *args)
         _check(name, value, args, options)
         if with_context:
             options["context"] = context
@@ -127,14 +129,19 @@ def _format(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     """A filter of all engines."""
 
     def guarded(value: Any, *args: Any, context: _Context, **options: Any) -> Any:
-        if is_undefined(value):
-            str(value)  # raises the error that names the variable
+        _demand(value, *args)
         _check(name, value, args, options)
         if name == "date" and args and "%" in args[0]:
             return _paid(context.budget, strftime(context, value, *args))
         return _paid(context.budget, plain(context, value, *args, **options))
 
     return _passing_context(guarded)
+
+
+def _demand(*values: Any) -> None:
+    for one in values:
+        if is_undefined(one):
+            str(one)  # raises the error that names the variable
 
 
 def _passing_context(function: Callable[..., Any]) -> Callable[..., Any]:

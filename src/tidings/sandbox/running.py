@@ -19,6 +19,7 @@ from tidings.sandbox.telling import Teller
 from tidings.sandbox.vendor import Place, Vendor
 from tidings.sandbox.vendors.apns import APNS
 from tidings.sandbox.vendors.catalogue import VENDORS
+from tidings.sandbox.visitors import Visitors
 
 HOST, PORT, SMTP_PORT, APNS_PORT = "127.0.0.1", 8025, 1025, 2197
 CALLBACKS = "http://127.0.0.1:8000"
@@ -85,7 +86,7 @@ async def _started(
     teller = Teller(options.vendors, kept, time.time, options.pace)
     desk = Desk(kept, teller)
     pages = Pages(desk, {**titles, smtp.NAME: "SMTP"})
-    app = VendorsApp(options.vendors, desk, pages.app())
+    app = VendorsApp(options.vendors, desk, Visitors(pages.app(), options.host))
     smtp_port = await stack.enter_async_context(smtp.serving(desk, options.host, options.smtp_port))
     apns_port = await stack.enter_async_context(
         http2.serving(APNS, app, options.host, options.apns_port)

@@ -15,7 +15,8 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Reader: TypeAlias = "Connection | Pool"
 """What runs single statements: a connection, or a pool that lends one."""
 
-# What a dead or restarting server raises; all of it mends itself, so callers wait and try again.
+# What a dead or restarting server raises, or one whose database or role is being exchanged; all of it passes, so
+# callers wait and try again.
 UNAVAILABLE = (
     OSError,
     asyncpg.InterfaceError,
@@ -25,6 +26,11 @@ UNAVAILABLE = (
     asyncpg.ReadOnlySQLTransactionError,  # after a fail-over
     asyncpg.LockNotAvailableError,
     asyncpg.TransactionRollbackError,  # deadlocks and the like: the same statement succeeds next time
+    asyncpg.InvalidAuthorizationSpecificationError,  # among them a wrong password, while it is being changed
+    asyncpg.InvalidCatalogNameError,  # no such database, while a restored one takes its place
+    asyncpg.ObjectNotInPrerequisiteStateError,  # it takes no connections (ALLOW_CONNECTIONS false)
+    asyncpg.IdleInTransactionSessionTimeoutError,  # this process stood still, and lost its connection
+    asyncpg.PostgresSystemError,  # errors of the disk
     asyncpg.InternalClientError,  # asyncpg's state machine, when a connection ends between two queries
 )
 

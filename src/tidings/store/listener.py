@@ -35,6 +35,8 @@ class Listener:
                 await self._listen()
             except UNAVAILABLE as error:
                 log.warning("listener.disconnected", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - what is missed is polled for, and calls under way go on
+                log.error("listener.failed", error=type(error).__name__)  # noqa: TRY400 - the text may show data
             finally:
                 self.connected.clear()
             await asyncio.sleep(0.5)

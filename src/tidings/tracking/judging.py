@@ -1,28 +1,23 @@
 """Judging requests for links and pixels: counted, and where a person made them, a receipt of the message."""
 
 import asyncio
-import traceback
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-
-import structlog
 
 from tidings.domain.receipts import Receipt, ReceiptType
 from tidings.domain.tracking import PIXEL, Hit, Rule, judge
 from tidings.metrics import Metrics
 from tidings.settings import TrackingSettings
 from tidings.store import hits, landings, receipts
-from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
+from tidings.store.database import Connection, Pool, borrow
 from tidings.store.hits import Count, Visited
 from tidings.store.keyring import KeyRing
+from tidings.store.rounds import attempt, until
 from tidings.tracking.reading import Follow
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _AT_ONCE = 1_000
 _LOOK_EVERY = 5.0  # seconds: for hits whose process died
 _AGAIN = 0.25  # while some wait to be judged
-_AFTER_TROUBLE = 1.0
 
 
 class Judge:
@@ -56,29 +51,15 @@ class Judge:
         """Work until cancelled."""
         while True:
             self._wanted.clear()
-            wait = await self._work()
-            try:
-                await asyncio.wait_for(self._wanted.wait(), wait)
-            except TimeoutError:
-                continue
-            await asyncio.sleep(_AGAIN)  # those that come just behind are seen with it
+            if await until(self._wanted, await attempt("tracking", self._work)):
+                await asyncio.sleep(_AGAIN)  # those that come just behind are seen with it
 
     async def _work(self) -> float:
         """Until nothing is due; after how many seconds to look again."""
-        try:
-            while await self.step():
-                continue
-            async with borrow(self._pool) as connection:
-                return _AGAIN if await hits.waiting(connection) else _LOOK_EVERY
-        except UNAVAILABLE as error:
-            log.warning("database.unavailable", doing="tracking", error=type(error).__name__)
-        except Exception as error:  # noqa: BLE001 - one that fails must not end the process that accepts
-            log.error(  # noqa: TRY400 - frames only
-                "tracking.failed",
-                error=type(error).__name__,
-                frames="".join(traceback.format_tb(error.__traceback__)),
-            )
-        return _AFTER_TROUBLE
+        while await self.step():
+            continue
+        async with borrow(self._pool) as connection:
+            return _AGAIN if await hits.waiting(connection) else _LOOK_EVERY
 
     async def step(self) -> bool:
         """Judge some; False when none is due. All in one transaction: what a crash takes back is judged again."""

@@ -19,6 +19,7 @@ from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
 from tidings.store.keyring import KeyRing
 from tidings.store.landings import Moved
 from tidings.store.receipts import Stored
+from tidings.store.rounds import keep_at
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -26,7 +27,6 @@ _AT_ONCE = 100  # callbacks of one transaction; one may hold hundreds of events
 _EARLY_AT_ONCE = 500
 _LOOK_EVERY = 5.0  # seconds: for callbacks whose process died
 _LOOK_AGAIN = 0.5  # while receipts wait for the end of a call
-_AFTER_TROUBLE = 1.0
 
 Act = Callable[[Connection, Stored], Awaitable[None]]
 """Does what follows from new receipts, in their transaction."""
@@ -74,24 +74,12 @@ class Reader:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            self._wanted.clear()
-            wait = _LOOK_EVERY
-            try:
-                while await self.step():
-                    continue
-                if await self._look_again():
-                    wait = _LOOK_AGAIN
-            except UNAVAILABLE as error:
-                log.warning("database.unavailable", doing="receipts", error=type(error).__name__)
-                wait = _AFTER_TROUBLE
-            except Exception as error:  # noqa: BLE001 - one that fails must not end the process that accepts
-                _log_failure(error)
-                wait = _AFTER_TROUBLE
-            try:
-                await asyncio.wait_for(self._wanted.wait(), wait)
-            except TimeoutError:
-                continue
+        await keep_at("receipts", self._work, self._wanted)
+
+    async def _work(self) -> float:
+        while await self.step():
+            continue
+        return _LOOK_AGAIN if await self._look_again() else _LOOK_EVERY
 
     async def step(self) -> bool:
         """Read some; False when there were none. One whose receipts cannot be stored keeps no other unread."""

@@ -98,6 +98,8 @@ class Pages:
             link = open_link(request.path_params["token"], self._keyring, self._now())
             if link is None:
                 return self._looks.page("invalid.html", texts_for(None, accepted), status=404)
+            if request.method == "POST":
+                await request.body()  # all of it, before a connection is taken: it may come slowly
             try:
                 async with borrow(self._pool) as connection:
                     locale = link.user_id and await users.locale_of(connection, link.user_id)

@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import uuid_utils.compat as uuids
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, StrictBool, model_validator
 
 from tidings.api.authentication import CanManageAccounts
 from tidings.api.bodies import StrictJson
@@ -70,7 +70,7 @@ class SubscriptionWish(Wire):
     categories: Categories = Field(default_factory=list)
     channels: Channels = Field(default_factory=list)
     headers: Headers = Field(default_factory=dict)
-    enabled: bool = True
+    enabled: StrictBool = True
 
     @model_validator(mode="after")
     def _headers_are_free(self) -> Self:
@@ -89,7 +89,7 @@ class SubscriptionChange(Wire):
     categories: Categories | None = None
     channels: Channels | None = None
     headers: Headers | None = None
-    enabled: bool | None = None
+    enabled: StrictBool | None = None
 
     @model_validator(mode="after")
     def _headers_are_free(self) -> Self:
@@ -100,7 +100,7 @@ class SubscriptionChange(Wire):
 class Rotation(Wire):
     """overlap: hours for which calls are signed with the former secrets, too."""
 
-    overlap: Annotated[float, Field(ge=0, le=720)] = 24.0
+    overlap: Annotated[float, Field(ge=0, le=720, strict=True)] = 24.0
 
 
 class SecretView(BaseModel):

@@ -92,7 +92,7 @@ def _said(error: FieldError) -> str:
 def _misspelt(error: TemplateSourceError) -> Problem:
     return mistaken(
         FieldError(
-            path=_path(error.locale, error.path),
+            path=error.origin or _path(error.locale, error.path),
             message=f"line {error.line}: {error.message}",
             channel=error.path.partition(".")[0],
             locale=error.locale,
