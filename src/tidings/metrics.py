@@ -66,6 +66,11 @@ class Metrics:
             ["type"],
             registry=registry,
         )
+        self.conversions = Counter(
+            "tidings_conversions",
+            "What people did, as applications told it.",
+            registry=registry,
+        )
         self.replays = Counter(
             "tidings_replays",
             "Dead letters that were sent once more.",

@@ -173,3 +173,23 @@ async def test_data_of_that_name_goes_before_the_brand(system: System) -> None:
     await share(system)
     await make(system)
     assert "Other" in (await preview(system, brand={"name": "Other", "color": "red"}))["html"]
+
+
+@pytest.mark.parametrize("engine", ["jinja", "liquid"])
+async def test_a_mistake_in_what_is_shared_is_told_at_its_own_place(
+    system: System, engine: str
+) -> None:
+    other = {"jinja": "upcase", "liquid": "upper"}[engine]
+    await share(system, footer=f"<p>Bye</p>\n  {{{{ name | {other} }}}}")
+    email = {"subject": "s", "layout": "main", "markdown": "a"}
+    body = {
+        "id": "hello",
+        "engine": engine,
+        "content": {"email": {"subject": "s", "text": "t"}},
+        "locales": {"de": {"email": email}},
+    }
+    answer = await system.call("POST", "/templates", body)
+    assert_problem(answer, Code.INVALID_TEMPLATE, "partials.footer.text")
+    [error] = answer.body["errors"]
+    told = error["path"], error["channel"], error["locale"], error["line"], error["column"]
+    assert told == ("partials.footer.text", "email", "de", 2, 13)

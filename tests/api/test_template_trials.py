@@ -1,5 +1,7 @@
 """Templates tried before they are used: previews, test sends, and the data they take."""
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
@@ -8,6 +10,8 @@ from tests.api.conftest import Rows
 from tests.api.problem import assert_problem
 from tests.support.system import System
 from tidings.api.problems import Code
+from tidings.api.routes import shared, template_checks
+from tidings.domain.channels import Channel
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +40,7 @@ async def test_a_preview_uses_the_sample_and_says_what_does_not_fit(quiet: Syste
     assert missing["errors"]["email"] == {
         "reason": "undefined_variable",
         "detail": "email.subject: 'name' is undefined",
+        "origin": None,
         "line": 1,
         "column": 10,
     }
@@ -111,3 +116,29 @@ async def test_a_digest_is_tried_with_the_data_of_one(system: System) -> None:
     wrong = {"content": {"sms": {"body": "{{ first.nmae }}"}}, **more}
     answer = await system.call("PUT", "/templates/note", wrong)
     assert_problem(answer, Code.INVALID_TEMPLATE, "content.sms.body")
+
+
+@pytest.mark.parametrize("path", ["/templates", "/templates/tried/preview", "/partials/slow"])
+async def test_others_are_answered_while_a_template_is_rendered(
+    quiet: System, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Were it done on the event loop, what it waits for would never come."""
+    await quiet.call("POST", "/templates", {"id": "tried", **MANY})
+    others = threading.Event()
+    begun = threading.Event()
+
+    def slow(*given: Any) -> dict[Channel, Any]:
+        begun.set()
+        assert others.wait(20)
+        return {}
+
+    monkeypatch.setattr(template_checks, "compile_edition", slow)
+    monkeypatch.setattr(shared, "check_partial", slow)
+    body = {"/templates": {"id": "slow", **MANY}, "/partials/slow": {"text": "x"}}.get(path, {})
+    method = "PUT" if path == "/partials/slow" else "POST"
+    rendering = asyncio.create_task(quiet.call(method, path, body))
+    assert await asyncio.to_thread(begun.wait, 20)
+    assert (await quiet.call("GET", "/templates/tried")).status == 200
+    assert not rendering.done()
+    others.set()
+    assert (await rendering).status in {200, 201}

@@ -156,6 +156,12 @@ async def fill(connection: Connection, keyring: KeyRing) -> list[NotificationRow
         own[0],
         keyring.seal(b"{}", own[0].bytes),
     )
+    await connection.execute(
+        """INSERT INTO conversions (id, api_key_id, name, occurred_at, fingerprint, sealed)
+           VALUES ($1, $1, 'purchased', now(), '', $2)""",
+        own[0],
+        keyring.seal(b"{}", own[0].bytes),
+    )
     await connection.execute("INSERT INTO batches (id, api_key_id) VALUES ($1, $1)", own[0])
     await connection.execute(
         """INSERT INTO broadcasts (id, fingerprint, template_id, audience, sealed, starts_at)
@@ -235,6 +241,7 @@ async def test_everything_is_sealed_with_the_new_key_and_opens(
         "suppressions": 1,
         "schedules": 1,
         "event_subscriptions": 1,
+        "conversions": 1,
         "broadcasts": 1,
         "digests": 1,
         "notifications": 3,

@@ -31,6 +31,7 @@ from tidings.api.routes import (
     digests,
     engagement,
     event_subscriptions,
+    events,
     explain,
     inbox,
     inbox_events,
@@ -88,6 +89,7 @@ RESOURCES = (
     limits,
     accounts,
     event_subscriptions,
+    events,
     operations,
 )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -23,7 +24,7 @@ from tidings.store.templates import TemplateCache
 class Parts:
     """providers: the provider of each account, by account name. exposition: the text of /metrics.
     ready: raises, or returns what is not ready yet (empty when all is). wake: tells the workers that there is work. sweep: a batch is to be swept. schedules_changed: one may come due
-    sooner than was known. limits: the rate limits there are. accounts: in the order of the settings;
+    sooner than was known. attribute: a conversion was told, which waits for conversions_wait. limits: the rate limits there are. accounts: in the order of the settings;
     breakers: names of those that have one. max_callback: bytes. hub: of all who watch a feed here.
     tell: after a commit, that these users' feeds changed."""
 
@@ -41,6 +42,8 @@ class Parts:
     wake: Callable[[], None]
     sweep: Callable[[], None]
     schedules_changed: Callable[[], None]
+    attribute: Callable[[], None]
+    conversions_wait: timedelta
     hub: Hub
     tell: Callable[[Sequence[str]], None]
     inbox: InboxSettings

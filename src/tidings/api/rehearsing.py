@@ -1,5 +1,6 @@
 """Dry runs: what would become of requests, counted, with samples of what would be read."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -171,7 +172,12 @@ class Rehearsed:
         wanted = {(template_id, version) for template_id, version, *_ in self._firsts}
         versions = await templates.versions(self._parts.pool, wanted) if wanted else {}
         return [
-            _sample(versions[one.row.template_id, one.row.template_version], one, delivery.channel)
+            await asyncio.to_thread(
+                _sample,
+                versions[one.row.template_id, one.row.template_version],
+                one,
+                delivery.channel,
+            )
             for one, delivery in self._firsts.values()
         ]
 

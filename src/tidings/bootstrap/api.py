@@ -42,6 +42,7 @@ from tidings.store.database import Pool, open_pool
 from tidings.store.feeds import CHANNEL as FEEDS
 from tidings.store.listener import Listener
 from tidings.store.templates import TemplateCache
+from tidings.tracking.attributing import Attributor, wait_of
 from tidings.web.pages import Pages
 from tidings.web.visits import visit_routes
 
@@ -74,6 +75,7 @@ async def run_api(
             lambda connection: attribute_fills.step(connection, foundation.keyring),
         )
         schedules_changed = asyncio.Event()
+        attributor = Attributor(hot, settings.tracking)
         hub, teller = open_hub(hot, foundation.keyring, settings.inbox), open_teller(hot)
         parts = _parts(
             foundation,
@@ -85,6 +87,7 @@ async def run_api(
             waker,
             sweeper,
             schedules_changed.set,
+            attributor.wake,
             hub,
             teller,
             checkpoint,
@@ -131,6 +134,7 @@ async def run_api(
                 tasks.create_task(scheduler.run()),
                 tasks.create_task(receipts.reader.run()),
                 tasks.create_task(receipts.judge.run()),
+                tasks.create_task(attributor.run()),
                 tasks.create_task(hub.run()),
                 tasks.create_task(hub.poll()),
                 tasks.create_task(teller.run()),
@@ -183,6 +187,7 @@ def _parts(
     waker: Waker,
     sweeper: Sweeper,
     schedules_changed: Callable[[], None],
+    attribute: Callable[[], None],
     hub: Hub,
     teller: Teller,
     checkpoint: Checkpoint,
@@ -224,6 +229,8 @@ def _parts(
         wake=waker.wake,
         sweep=sweeper.wake,
         schedules_changed=schedules_changed,
+        attribute=attribute,
+        conversions_wait=wait_of(foundation.settings.tracking),
         hub=hub,
         tell=teller.tell,
         inbox=foundation.settings.inbox,

@@ -11,7 +11,7 @@ import structlog
 from tidings.domain.channels import Channel
 from tidings.people.schedules import erase_schedules
 from tidings.queue import postgres as queue
-from tidings.store import deliveries, devices, feeds, histories, suppressions, users
+from tidings.store import conversions, deliveries, devices, feeds, histories, suppressions, users
 from tidings.store.database import Connection, Pool, borrow
 from tidings.store.forgetting import forget, forget_digests
 from tidings.store.histories import Trail
@@ -60,6 +60,7 @@ async def erase(
             await suppressions.anonymise(connection, pairs)
             await forget(connection, user_id)
             await feeds.erase(connection, user_id)
+            await conversions.anonymise(connection, user_id, keyring)
     log.info("user.erased", notifications=done, complete=not held)
     return Erased(done, not held)
 

@@ -9,6 +9,7 @@ from tidings.domain.preferences import NO_PREFERENCES
 from tidings.people.erasing import addresses_of
 from tidings.people.schedules import schedules_of
 from tidings.store import (
+    conversions,
     devices,
     engagements,
     histories,
@@ -52,6 +53,16 @@ async def export(pool: Pool, user_id: str, keyring: KeyRing) -> AsyncIterator[En
         yield entry
     async for entry in _inbox(pool, user_id, keyring):
         yield entry
+    async for entry in _conversions(pool, user_id, keyring):
+        yield entry
+
+
+async def _conversions(pool: Pool, user_id: str, keyring: KeyRing) -> AsyncIterator[Entry]:
+    after = UUID(int=0)
+    while page := await conversions.of_user(pool, user_id, keyring, after=after, limit=_PAGE):
+        for one in page:
+            yield {"kind": "conversion", **asdict(one)}
+        after = page[-1].id
 
 
 async def _changes(pool: Pool, user_id: str) -> AsyncIterator[Entry]:

@@ -1,6 +1,5 @@
 """Rendering a version in all its languages before it is stored, so that it does not fail when it is sent."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,16 +15,15 @@ from tidings.rendering.compiled import Render
 from tidings.rendering.context import context_of
 from tidings.rendering.deriving import derived
 from tidings.rendering.engine import RenderingError
+from tidings.rendering.locating import place_of
 
-_QUOTED = re.compile(r"'([^']+)'")
-_TAG = re.compile(r"\{\{|\{%")
 READER = {"user_id": "user", "locale": None, "timezone": "UTC"}
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """A channel that does not render. locale: None for the default's; line: None where it is not known.
-    certain: with data that the contract allows; otherwise with data that was made up."""
+    origin: the layout or partial that the place is in, as partials.footer.text. certain: with data that the contract allows; otherwise with data that was made up."""
 
     channel: Channel
     locale: str | None
@@ -33,6 +31,7 @@ class Failure:
     message: str
     line: int | None
     column: int | None
+    origin: str | None
     certain: bool
 
 
@@ -97,11 +96,13 @@ def _rendered(
     except RenderingError as error:
         path, _, said = error.detail.partition(": ")
         written = locale if channel in edition.locales.get(locale or "", {}) else None
-        line, column = place(edition, written, error)
+        origin, line, column = place_of(edition, written, error) or (None, None, None)
         # Made-up texts need not be what a filter takes; that a variable is missing is no matter of values.
         missing = error.reason is Reason.UNDEFINED_VARIABLE
         sure = certain and (missing or edition.sample is not None)
-        return Failure(channel, locale, path, said or path, line, column, certain=sure)
+        return Failure(
+            channel, locale, path, said or path, line, column, origin=origin, certain=sure
+        )
 
 
 def constant(edition: Edition, found: Shown) -> bool:
@@ -116,29 +117,3 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, Mapping):
         for one in value.values():
             yield from _texts(one)
-
-
-def place(
-    edition: Edition, locale: str | None, error: RenderingError
-) -> tuple[int | None, int | None]:
-    """Line and column of what failed: the engine knows the line, and the column is that of the name in it. locale:
-    the language whose content it is; None for the default's."""
-    line = error.line
-    if line is None:
-        return None, None
-    channel, _, name = error.detail.partition(": ")[0].partition(".")
-    written = edition.content if locale is None else edition.locales[locale]
-    source = written.get(Channel(channel), {}).get(name)
-    lines = source.splitlines() if isinstance(source, str) else []
-    text = lines[line - 1] if line <= len(lines) else ""
-    return line, _column(text, error.detail)
-
-
-def _column(text: str, detail: str) -> int:
-    """Of the missing name in its line, or of the line's first tag."""
-    named = _QUOTED.findall(detail)
-    for name in reversed(named):
-        if (found := re.search(rf"\b{re.escape(name)}\b", text)) is not None:
-            return found.start() + 1
-    tag = _TAG.search(text)
-    return tag.start() + 1 if tag else 1

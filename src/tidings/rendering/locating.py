@@ -1,5 +1,6 @@
 """Where what was put together was written: from a place in a whole text to the field, layout or partial of that place."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,14 @@ from tidings.domain.channels import Channel
 from tidings.domain.shared import Shared
 from tidings.domain.templates import Edition
 from tidings.rendering.assembling import includes
-from tidings.rendering.engine import TemplateSourceError
-from tidings.rendering.hiding import place
+from tidings.rendering.engine import RenderingError, TemplateSourceError
+from tidings.rendering.hiding import TAG, place
+
+_QUOTED = re.compile(r"'([^']+)'")
+_TAG = re.compile(r"\{\{|\{%")
+
+Place = tuple[str | None, int, int]
+"""The layout or partial, as partials.footer.text, or None for the field itself; line and column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +31,7 @@ class _Piece:
 
 def located(edition: Edition, error: TemplateSourceError) -> TemplateSourceError:
     """The same mistake, at its place in what the editor wrote. error: of the edition as assembled, and not as written."""
-    found = _source(edition, error)
+    found = _source(edition, error.locale, error.path, in_layout=error.in_layout)
     if found is None:
         return error
     origin, text = found
@@ -37,12 +44,71 @@ def located(edition: Edition, error: TemplateSourceError) -> TemplateSourceError
     )
 
 
-def _source(edition: Edition, error: TemplateSourceError) -> tuple[str | None, str] | None:
-    """The text that the place is in, before its partials were put in, and whose it is."""
-    channel, *names = error.path.split(".")
-    content = edition.content if error.locale is None else edition.locales[error.locale]
+def place_of(edition: Edition, locale: str | None, error: RenderingError) -> Place | None:
+    """Of what did not render: the engine knows the line, and the column is that of the name in it. Of what was converted
+    to HTML, or has a layout, the line is another: there, the first tag that has the name. locale: the language whose
+    content it is; None for the default's."""
+    if error.line is None:
+        return None
+    path = error.detail.partition(": ")[0]
+    names = _QUOTED.findall(error.detail)
+    if (body := _converted(edition, locale, path)) is not None:
+        texts = [_source(edition, locale, body), _source(edition, locale, body, in_layout=True)]
+        return _first_named(edition, [one for one in texts if one is not None], names)
+    found = _source(edition, locale, path)
+    if found is None:
+        return None, error.line, 1
+    lines = _whole(*found, edition.shared).splitlines()
+    text = lines[error.line - 1] if error.line <= len(lines) else ""
+    return _written(*found, edition.shared, error.line, _column(text, names))
+
+
+def _converted(edition: Edition, locale: str | None, path: str) -> str | None:
+    """The path of what a part of an email was made of, where its lines are not those that were written."""
+    content = edition.content if locale is None else edition.locales[locale]
+    source = content.get(Channel.EMAIL, {})
+    kind = next((one for one in ("html", "markdown", "mjml") if source.get(one) is not None), None)
+    if path == "email.text":
+        return None if kind is None or "text" in source else f"email.{kind}"
+    if kind is None or path != f"email.{kind}":
+        return None
+    as_written = kind == "html" and "layout" not in source and "<style" not in str(source[kind])
+    return None if as_written else path
+
+
+def _first_named(edition: Edition, texts: list[tuple[str | None, str]], names: list[str]) -> Place:
+    for origin, text in texts:
+        for piece in _pieces(origin, text, edition.shared):
+            for tag in TAG.finditer(piece.written, piece.start, piece.end):
+                for name in reversed(names):
+                    if (found := re.search(rf"\b{re.escape(name)}\b", tag[0])) is not None:
+                        return piece.origin, *place(piece.written, tag.start() + found.start())
+    return None, 1, 1
+
+
+def _whole(origin: str | None, text: str, shared: Shared) -> str:
+    return "".join(one.written[one.start : one.end] for one in _pieces(origin, text, shared))
+
+
+def _column(text: str, names: list[str]) -> int:
+    """Of the missing name in its line, or of the line's first tag."""
+    for name in reversed(names):
+        if (found := re.search(rf"\b{re.escape(name)}\b", text)) is not None:
+            return found.start() + 1
+    tag = _TAG.search(text)
+    return tag.start() + 1 if tag else 1
+
+
+def _source(
+    edition: Edition, locale: str | None, path: str, *, in_layout: bool = False
+) -> tuple[str | None, str] | None:
+    """The text that a place is in, before its partials were put in, and whose it is."""
+    channel, *names = path.split(".")
+    content = edition.content if locale is None else edition.locales[locale]
     source = content.get(Channel(channel), {})
-    if error.in_layout:
+    if in_layout:
+        if "layout" not in source:
+            return None
         layout = edition.shared.layouts[str(source["layout"])]
         [(kind, text)] = layout.content.items()
         return f"layouts.{layout.id}.{kind}", str(text)
@@ -61,9 +127,7 @@ def _member(value: Any, names: list[str]) -> Any:
     return value
 
 
-def _written(
-    origin: str | None, text: str, shared: Shared, line: int, column: int
-) -> tuple[str | None, int, int] | None:
+def _written(origin: str | None, text: str, shared: Shared, line: int, column: int) -> Place | None:
     """None where the whole has no such place."""
     at_line, at_column = 1, 1
     last: _Piece | None = None

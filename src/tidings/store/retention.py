@@ -15,7 +15,16 @@ import structlog
 
 from tidings.domain import ids
 from tidings.settings import RetentionSettings
-from tidings.store import account_health, batches, callbacks, dead_letters, digests, feeds, receipts
+from tidings.store import (
+    account_health,
+    batches,
+    callbacks,
+    conversions,
+    dead_letters,
+    digests,
+    feeds,
+    receipts,
+)
 from tidings.store.database import Connection
 from tidings.store.weeks import (
     INBOX,
@@ -62,6 +71,7 @@ async def forget(connection: Connection, keep: RetentionSettings) -> AsyncIterat
         ("digests", keep.notifications, digests.forget_before),
         ("stray_receipts", keep.notifications, receipts.forget_strays_before),
         ("callbacks", keep.notifications, callbacks.forget_before),
+        ("conversions", keep.notifications, conversions.forget_before),
         ("account_events", keep.account_events, account_health.forget_before),
         ("dead_letters", keep.dead_letters, dead_letters.forget_before),
     ):

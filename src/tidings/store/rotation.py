@@ -98,6 +98,7 @@ SEALED: tuple[Sealed, ...] = (
         _own_id,
         binding=("id",),
     ),
+    Sealed("conversions", "sealed", _ID, _own_id),
     Sealed("callbacks", "sealed", _ID, _own_id),
     Sealed("receipts", "sealed", (("delivery_id", "uuid"), ("id", "uuid")), _own_id),
     Sealed(

@@ -2,12 +2,9 @@
 loses none and tells none twice."""
 
 import asyncio
-import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
-
-import structlog
 
 from tidings.domain import ids
 from tidings.domain.channels import Channel
@@ -17,18 +14,16 @@ from tidings.domain.lanes import EVENTS
 from tidings.metrics import Metrics
 from tidings.store import acceptance, event_subscriptions, events
 from tidings.store.acceptance import NewDelivery
-from tidings.store.database import UNAVAILABLE, Connection, Pool, borrow
+from tidings.store.database import Connection, Pool, borrow
 from tidings.store.event_subscriptions import Subscription
 from tidings.store.events import Untold
 from tidings.store.keyring import KeyRing
 from tidings.store.notifications import NotificationRow
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger()
+from tidings.store.rounds import keep_at
 
 _AT_ONCE = 500
 _LOOK_EVERY = 0.25  # seconds
 _LOOK_SELDOM = 5.0  # where nobody subscribes: for what was recorded before
-_AFTER_TROUBLE = 1.0
 _NO_KEY = UUID(int=0)  # no API key asked for what tells events
 
 
@@ -61,8 +56,6 @@ class Relay:
         self._wake = wake
         self._checkpoint = checkpoint
         self._changed = asyncio.Event()
-        self._changed.set()
-        self._wanted = False
 
     def changed(self, payload: str = "") -> None:
         """Heard on the channel of changes: `event_subscriptions:ID`, or empty when something may have been missed."""
@@ -71,30 +64,15 @@ class Relay:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            wait = await self._work()
-            try:
-                await asyncio.wait_for(self._changed.wait(), wait)
-            except TimeoutError:
-                continue
+        await keep_at("events", self._round, self._changed)
 
-    async def _work(self) -> float:
+    async def _round(self) -> float:
         """Until nothing is left; after how many seconds to look again."""
-        try:
-            await self._look()
-            while await self.step():
-                continue
-        except UNAVAILABLE as error:
-            log.warning("database.unavailable", doing="events", error=type(error).__name__)
-            return _AFTER_TROUBLE
-        except Exception as error:  # noqa: BLE001 - a mistake here must not end the process
-            log.error(  # noqa: TRY400 - frames only
-                "events.failed",
-                error=type(error).__name__,
-                frames="".join(traceback.format_tb(error.__traceback__)),
-            )
-            return _AFTER_TROUBLE
-        return _LOOK_EVERY if self._wanted else _LOOK_SELDOM
+        while await self.step():
+            continue
+        async with borrow(self._pool) as connection:
+            wanted = await event_subscriptions.any_enabled(connection)
+        return _LOOK_EVERY if wanted else _LOOK_SELDOM
 
     async def step(self) -> bool:
         """Tell some; False when there were none."""
@@ -114,17 +92,6 @@ class Relay:
         if telling:
             self._wake()
         return taken > 0
-
-    async def _look(self) -> None:
-        """Whether anybody subscribes to anything, if that may have changed."""
-        if self._changed.is_set():
-            self._changed.clear()
-            try:
-                async with borrow(self._pool) as connection:
-                    self._wanted = await event_subscriptions.any_enabled(connection)
-            except BaseException:
-                self._changed.set()
-                raise
 
     def _telling(self, one: Untold, subscriptions: Sequence[Subscription]) -> list[Telling]:
         """One for each subscription that wants it; the event has one id for all of them."""

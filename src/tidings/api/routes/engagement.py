@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -14,7 +15,8 @@ from tidings.api.problems import Code, Problem
 from tidings.api.responses import problems
 from tidings.domain.tracking import PIXEL
 from tidings.intake.request import Moment, TemplateId
-from tidings.store import batches, engagements, notifications, templates
+from tidings.store import batches, conversions, engagements, notifications, templates
+from tidings.store.conversions import Total
 from tidings.store.engagements import LinkCount, Totals
 
 router = APIRouter(tags=["engagement"])
@@ -37,8 +39,20 @@ class ChannelView(BaseModel):
     clicks: CountView
 
 
+class ConversionView(BaseModel):
+    """What users did, put down to these messages: count, by how many different users, and what it adds up to."""
+
+    channel: str
+    name: str
+    count: int
+    users: int
+    value: Decimal | None
+    currency: str | None
+
+
 class EngagementView(BaseModel):
     channels: list[ChannelView]
+    conversions: list[ConversionView]
 
 
 class TemplateEngagementView(EngagementView):
@@ -91,7 +105,13 @@ async def of_template(
         raise Problem(Code.NOT_FOUND, "There is no template with this id.")
     moment = since or datetime.now(UTC) - _DAYS
     found = await engagements.of_template(parts.pool, template_id, version=version, since=moment)
-    return TemplateEngagementView(template_id=template_id, since=moment, channels=_channels(found))
+    done = await conversions.of_template(parts.pool, template_id, version=version, since=moment)
+    return TemplateEngagementView(
+        template_id=template_id,
+        since=moment,
+        channels=_channels(found),
+        conversions=_conversions(done),
+    )
 
 
 @router.get("/batches/{batch_id}/engagement", responses=problems(404))
@@ -99,7 +119,9 @@ async def of_batch(batch_id: UUID, parts: Wired, _: CanRead) -> EngagementView:
     """How often a batch's messages were opened and their links followed, by channel."""
     if await batches.find(parts.pool, batch_id) is None:
         raise Problem(Code.NOT_FOUND, "There is no batch with this id.")
-    return EngagementView(channels=_channels(await engagements.of_batch(parts.pool, batch_id)))
+    found = await engagements.of_batch(parts.pool, batch_id)
+    done = await conversions.of_batch(parts.pool, batch_id)
+    return EngagementView(channels=_channels(found), conversions=_conversions(done))
 
 
 def _channels(found: Sequence[Totals]) -> list[ChannelView]:
@@ -118,6 +140,20 @@ def _channels(found: Sequence[Totals]) -> list[ChannelView]:
             ),
         )
         for one in found
+    ]
+
+
+def _conversions(done: Sequence[Total]) -> list[ConversionView]:
+    return [
+        ConversionView(
+            channel=one.channel,
+            name=one.name,
+            count=one.count,
+            users=one.people,
+            value=one.value,
+            currency=one.currency,
+        )
+        for one in done
     ]
 
 

@@ -1,5 +1,6 @@
 """What templates share: layouts, partials and the brand; and the templates that use older ones."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -115,7 +116,7 @@ async def save_layout(
     """Store a layout, or its next version. Templates keep the one they were stored with."""
     content = body.model_dump(exclude_none=True)
     try:
-        check_layout(content)
+        await asyncio.to_thread(check_layout, content)
     except TemplateSourceError as error:
         raise _misspelt(error) from None
     return _layout(await _save(parts, "layout", layout_id, content, key))
@@ -148,7 +149,7 @@ async def save_partial(
 ) -> PartialView:
     """Store a partial, or its next version. Templates keep the one they were stored with."""
     try:
-        check_partial(body.text)
+        await asyncio.to_thread(check_partial, body.text)
     except TemplateSourceError as error:
         raise _misspelt(error) from None
     return _partial(await _save(parts, "partial", partial_id, {"text": body.text}, key))

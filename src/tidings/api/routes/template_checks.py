@@ -64,7 +64,7 @@ def warnings_of(found: Sequence[Examined]) -> list[Warned]:
             code="may_not_render",
             channel=one.channel,
             locale=one.locale,
-            path=_path(one.locale, one.path),
+            path=one.origin or _path(one.locale, one.path),
             message=f"it did not render with data that was made up: {one.message}",
             line=one.line,
             column=one.column,
@@ -122,7 +122,7 @@ def _failures(found: Iterable[Examined]) -> list[FieldError]:
         if isinstance(one, Failure) and one.certain:
             message = f"it cannot be rendered with data that it is to take: {one.message}"
             error = FieldError(
-                path=_path(one.locale, one.path),
+                path=one.origin or _path(one.locale, one.path),
                 message=message if one.line is None else f"line {one.line}: {message}",
                 channel=one.channel,
                 locale=one.locale,

@@ -1,6 +1,7 @@
 """Whether a template, and what it shares, could be stored: asked before anything is."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -58,12 +59,16 @@ class Proof(BaseModel):
 async def check(body: Proposal, parts: Wired, _: CanRead) -> Proof:
     """Look at a template, layouts, partials and a brand as a save would; nothing is stored."""
     given = list(body.shared())
-    if mistakes := [error for one in given for error in _mistakes(one)]:
+    if mistakes := await asyncio.to_thread(_all_mistakes, given):
         raise mistaken(*mistakes)
     if body.template is None:
         return Proof(warnings=[])
     proof = await proven(parts, body.template.id, body.template, given)
     return Proof(warnings=proof[1])
+
+
+def _all_mistakes(given: Sequence[SharedVersion]) -> list[FieldError]:
+    return [error for one in given for error in _mistakes(one)]
 
 
 def _mistakes(one: SharedVersion) -> Iterator[FieldError]:

@@ -1,5 +1,6 @@
 """Templates tried before they are used: previewed, sent as a test, and asked for the data that they take."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Annotated, Any
@@ -25,10 +26,11 @@ from tidings.domain.templates import TemplateVersion
 from tidings.intake.drafting import Receipt, Submission
 from tidings.intake.refusals import misfit
 from tidings.intake.request import Document, Recipient, SendRequest, TemplateId, Wire
-from tidings.rendering.checking import Shown, as_rendered, place
+from tidings.rendering.checking import Shown, as_rendered
 from tidings.rendering.context import context_of
 from tidings.rendering.deriving import derived
 from tidings.rendering.engine import RenderingError
+from tidings.rendering.locating import place_of
 
 router = APIRouter(prefix="/templates/{template_id}", tags=["templates"], route_class=StrictJson)
 
@@ -52,10 +54,11 @@ class PreviewRequest(Wire):
 
 
 class PreviewError(BaseModel):
-    """line and column count from 1, where they are known."""
+    """origin: the layout or partial that the place is in, as partials.footer.text; null for the channel's own content. line and column count from 1, where they are known."""
 
     reason: str
     detail: str
+    origin: str | None = None
     line: int | None = None
     column: int | None = None
 
@@ -117,25 +120,36 @@ async def preview(
     """Render with sample data; nothing is stored or sent."""
     template = await find(parts, template_id, body.version)
     data = _data(template, body.data)
+    return await asyncio.to_thread(_previewed, template, data, body.recipient)
+
+
+def _previewed(
+    template: TemplateVersion, data: Mapping[str, JSON], recipient: Mapping[str, Any]
+) -> Preview:
+    """Beside the event loop, which answers others meanwhile: a template may take seconds to reach its limits."""
     context = context_of(
         as_rendered(template, data),
-        {"user_id": None, "locale": None, "timezone": None, **body.recipient},
+        {"user_id": None, "locale": None, "timezone": None, **recipient},
     )
     shown: list[Shown] = []
     errors: dict[Channel, PreviewError] = {}
     locales: dict[Channel, str | None] = {}
-    for channel, render in compiled(template_id, template).items():
+    for channel, render in compiled(template.template_id, template).items():
         tags = [tag for tag, written in template.locales.items() if channel in written]
-        locale = locales[channel] = chosen(body.recipient.get("locale"), tags)
+        locale = locales[channel] = chosen(recipient.get("locale"), tags)
         try:
             shown.append(Shown(channel, locale, render(context)))
         except RenderingError as error:
-            line, column = place(template, locale, error)
+            origin, line, column = place_of(template, locale, error) or (None, None, None)
             errors[channel] = PreviewError(
-                reason=error.reason, detail=error.detail, line=line, column=column
+                reason=error.reason,
+                detail=error.detail,
+                origin=origin,
+                line=line,
+                column=column,
             )
     return Preview(
-        template_id=template_id,
+        template_id=template.template_id,
         version=template.version,
         rendered={one.channel: asdict(one.content) for one in shown},
         errors=errors,
@@ -179,7 +193,7 @@ async def variables(
 ) -> Variables:
     """The data that a version takes, as JSON Schemas: what it declares, and what it uses."""
     template = await find(parts, template_id, version)
-    used = derived(template)
+    used = await asyncio.to_thread(derived, template)
     declared = template.contract and dict(template.contract.schema)
     made = template.sample or sample(declared or used, whole=True)
     return Variables(

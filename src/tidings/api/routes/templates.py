@@ -1,5 +1,6 @@
 """Templates: create, update as a new version, read, list."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -179,7 +180,7 @@ async def refresh(template_id: TemplateId, parts: Wired, key: CanEditTemplates) 
     drafts are there, the latest as a draft. Where nothing of it has changed, it stays as it is."""
     before = await find(parts, template_id, None)
     edition = await with_shared(parts.pool, before)
-    warnings = checked(template_id, edition)
+    warnings = await asyncio.to_thread(checked, template_id, edition)
     if edition.shared == before.shared:
         return saved(before, warnings)
     async with parts.pool.acquire() as connection:
@@ -243,7 +244,7 @@ async def proven(
         path = f"variables.{error.path}".rstrip(".")
         raise mistaken(FieldError(path=path, message=error.message)) from None
     edition = await with_shared(parts.pool, edition, given)
-    return edition, checked(template_id, edition)
+    return edition, await asyncio.to_thread(checked, template_id, edition)
 
 
 def not_found() -> Problem:
