@@ -13,6 +13,7 @@ from tests.api.problem import assert_problem
 from tests.support.system import System
 from tidings.api.problems import Code
 from tidings.intake.deciding import Decider
+from tidings.intake.drafting import Submission, draft
 from tidings.store import idempotency
 from tidings.store.api_keys import Role
 from tidings.store.idempotency import KeyClaim
@@ -114,6 +115,31 @@ async def test_choices_of_a_later_release_keep_nobody_elses_from_being_accepted(
         )
     assert many.status == 202
     assert [one["index"] for one in many.body["results"] if "problem" in one] in ([], [1])
+
+
+async def test_what_cannot_be_decided_keeps_no_other_from_being_stored(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(submission: Submission, *given: Any, **more: Any) -> Any:
+        if submission.request.correlation_id == "poison":
+            raise ZeroDivisionError("secret-of-the-code")
+        return draft(submission, *given, **more)
+
+    monkeypatch.setattr("tidings.intake.deciding.draft", failing)
+    async with System.run(dsn, tmp_path, working=False) as system:
+        await system.template(CONTENT)
+        answers = await asyncio.gather(
+            *(
+                system.call(
+                    "POST",
+                    "/notifications/send",
+                    body(n, correlation_id="poison" if n == 3 else "fine"),
+                )
+                for n in range(8)
+            )
+        )
+    assert [answer.status for answer in answers] == [202] * 3 + [500] + [202] * 4
+    assert "secret" not in str(answers[3].body)
 
 
 async def test_a_digest_that_cannot_be_made_keeps_no_other_from_being_sent(

@@ -11,7 +11,7 @@ import structlog
 from tidings.intake import gathering, once, upserting
 from tidings.intake.deciding import Decider, Known
 from tidings.intake.drafting import Draft, Receipt, Result, Submission
-from tidings.intake.filling import Filling
+from tidings.intake.filling import BatchClosedError, Filling
 from tidings.intake.refusals import Refusal, RefusalCode
 from tidings.intake.repeats import claims_of, recalled, result_of
 from tidings.metrics import Metrics
@@ -22,7 +22,6 @@ from tidings.store.keyring import KeyRing
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_DATABASE = (asyncpg.PostgresError, asyncpg.InterfaceError)
 _FAILED = Refusal(RefusalCode.INTERNAL_ERROR, "This one could not be stored. The error was logged.")
 
 
@@ -89,11 +88,12 @@ class Intake:
     async def _write(
         self, batch: Sequence[Submission], filling: Filling | None = None
     ) -> list[Result]:
-        """Where the database will not have one of them, that one is refused, and the others are stored."""
+        """Where one of them cannot be decided, or the database will not have it, that one is refused, and the others
+        are stored."""
         try:
             return await self._commit(batch, filling)
-        except _DATABASE as error:
-            if not _of_values(error):
+        except Exception as error:
+            if not _of_one(error):
                 raise
             guilty = await self._guilty(range(len(batch)), batch)
             frames = traceback.format_tb(error.__traceback__)
@@ -151,8 +151,8 @@ class Intake:
         try:
             async with borrow(self._pool) as connection, _taken_back(connection):
                 await self._try(connection, batch, known)
-        except _DATABASE as error:
-            if not _of_values(error):
+        except Exception as error:
+            if not _of_one(error):
                 raise
             return False
         return True
@@ -288,8 +288,9 @@ async def _together(connection: Connection, several: bool) -> AsyncIterator[None
         yield
 
 
-def _of_values(error: Exception) -> bool:
-    """Whether it is for what is to be stored that the database, or the way to it, refuses."""
+def _of_one(error: Exception) -> bool:
+    """Whether it may be for one of them alone: a value that the database, or the way to it, refuses, or one with which
+    deciding fails."""
     if isinstance(error, asyncpg.InterfaceError):
         return isinstance(error, ValueError)  # a value that has no form for its column
-    return not isinstance(error, UNAVAILABLE)
+    return not isinstance(error, (*UNAVAILABLE, BatchClosedError))
