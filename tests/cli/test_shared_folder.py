@@ -364,3 +364,19 @@ def test_a_template_may_have_the_name_of_a_folder_of_ours(
     finally:
         tidings("template", "archive", "layouts")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_mistake_in_what_is_shared_is_told_in_its_own_file(tidings: Cli, folder: Path) -> None:
+    """Also where the template's own files are right, and only the two together are wrong."""
+    partial = unique("words")
+    (template,) = [one.parent.name for one in folder.glob("*/template.toml")]
+    write_template(
+        folder,
+        {
+            f"partials/{partial}.txt": "Bye,\n{{ shop.hour }}\n",
+            f"{template}/sms.txt": f"Hello {{% include '{partial}' %}}\n",
+            f"{template}/variables.json": '{"type": "object", "properties": {}, "additionalProperties": false}\n',
+        },
+    )
+    done = tidings("template", "push", folder, status=1)
+    assert f"partials/{partial}.txt:2: " in done.err

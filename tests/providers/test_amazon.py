@@ -6,18 +6,26 @@ import hashlib
 import hmac
 import json
 import re
+from datetime import datetime, timedelta
 from email import policy
 from urllib.parse import parse_qsl
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.providers.http_server import Received
 from tests.providers.vendor_answers import SES_TAKEN, SNS_TAKEN, ses_refusal, sns_refusal
 from tests.providers.vendors import NOTIFICATION, Reply, delivery, email, exchange, sms
+from tidings.domain.channels import Channel
 from tidings.domain.messages import Attachment, EmailContent
 from tidings.domain.outcomes import Accepted, Outcome, Permanent, Transient, Unknown
-from tidings.domain.provider import FieldValue
+from tidings.domain.provider import Account, FieldValue
 from tidings.domain.reasons import Reason
+from tidings.providers.aws import Signer
 from tidings.settings import SettingsError
 
 KEYS: dict[str, FieldValue] = {
@@ -257,3 +265,30 @@ def test_answers_of_sns(reply: Reply, expected: Outcome) -> None:
 def test_a_region_is_a_region(region: str) -> None:
     with pytest.raises(SettingsError, match="region"):
         exchange("sns", {**SNS, "region": region}, [sms()], SNS_TAKEN)
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(["/", "/v2/email/outbound-emails", "/v2/email/account"]),
+    st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1)),
+    st.sampled_from(["", "a-session-token"]),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_signed_as_botocore_signs(
+    monkeypatch: pytest.MonkeyPatch, body: bytes, path: str, moment: datetime, token: str
+) -> None:
+    """Whatever the day, of which the key is remembered."""
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: moment)
+    values = KEYS | ({"session_token": token} if token else {})
+    account = Account("mail", "ses", (Channel.EMAIL,), False, 10.0, values)
+    endpoint = "https://email.eu-west-1.amazonaws.com"
+    signer = Signer(account, "ses", endpoint)
+    keys = (str(values[name]) for name in ("access_key_id", "secret_access_key"))
+    plain = SigV4Auth(Credentials(*keys, token or None), "ses", "eu-west-1")
+    headers = {"content-type": "application/json"}
+    for _ in range(2):
+        request = AWSRequest("POST", endpoint + path, headers=headers, data=body)
+        plain.add_auth(request)
+        expected = {name.lower(): str(value) for name, value in request.headers.items()}
+        assert signer.call("POST", path, headers, body).headers == expected
+        moment += timedelta(days=1)

@@ -8,6 +8,7 @@ from tidings.cli.source_files import FolderError, Mistake, line_of_field, read_t
 from tidings.cli.template_files import DATA, MAIN, TABLES, TEXTS
 from tidings.cli.template_folder import languages
 
+SHARED = frozenset({"layouts", "partials"})
 OF_CONTENT = frozenset({400, 413})
 """The statuses of problems that lie in what was sent. Others are with the request as a whole, and end a command."""
 
@@ -23,9 +24,23 @@ def _locate(source: Path, path: str, message: str) -> Mistake:
     may begin with `line N: `."""
     found = re.match(r"line (\d+): (.*)", message, re.DOTALL)
     line, said = (int(found[1]), found[2]) if found else (0, message)
+    path = path.removeprefix("template.")
+    if (shared := _shared(source, path)) is not None:
+        return Mistake(shared, line, said)
     if source.is_file():
         return Mistake(source, line, said)
-    return _inside(source, path.removeprefix("template."), line, said)
+    return _inside(source, path, line, said)
+
+
+def _shared(source: Path, path: str) -> Path | None:
+    """The file of a layout or partial that the path names, such as partials.footer.text: its folder lies beside those of
+    the templates."""
+    kind, _, rest = path.partition(".")
+    if kind not in SHARED or not rest:
+        return None
+    root = source.parent.parent if source.is_file() else source.parent
+    name = rest.rpartition(".")[0] or rest
+    return next((one for one in sorted((root / kind).glob("*")) if one.stem == name), None)
 
 
 def _inside(folder: Path, path: str, line: int, said: str) -> Mistake:
