@@ -42,6 +42,7 @@ MEANING = (
     "POST /users/{user_id}/devices",
     "POST /suppressions",
     "POST /event-subscriptions",
+    "POST /events",
     "PATCH /event-subscriptions/{subscription_id}",
 )
 
@@ -50,6 +51,7 @@ MEANING = (
 # id, for which it takes the word with other methods.
 CHOOSING = (
     "POST /dead-letters/replay",
+    "POST /events/bulk",
     "POST /dead-letters/discard",
     "POST /suppressions/bulk",
     "POST /topics/{topic_id}/subscribers/remove",

@@ -171,6 +171,7 @@ async def test_preview_says_what_would_fail(quiet: System) -> None:
         "detail": "sms.body: 'name' is undefined",
         "line": 1,
         "column": 7,
+        "origin": None,
     }
 
 

@@ -145,7 +145,7 @@ async def test_every_table_with_a_users_id_is_known(connection: Any) -> None:
         """SELECT table_name FROM information_schema.columns
            WHERE table_schema = 'public' AND column_name = 'user_id' AND table_name !~ '_(default|\\d{4}w\\d\\d)$'"""
     )
-    history = {"notifications", "inbox", "feeds", "feed_changes", "engagements"}
+    history = {"notifications", "inbox", "feeds", "feed_changes", "engagements", "conversions"}
     assert {row["table_name"] for row in rows} - history == {
         table for table, column in OF_USERS if column == "user_id"
     }

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import pytest
 
 from tests.api.conftest import own_database
@@ -12,6 +14,7 @@ from tests.api.problem import assert_problem
 from tests.support.system import System
 from tests.tracking.test_tracking import CONTENT, PUBLIC, paths, sent, visit
 from tidings.api.problems import Code
+from tidings.domain import ids
 from tidings.store.api_keys import Role
 from tidings.store.embedded import EmbeddedServer
 
@@ -108,11 +111,42 @@ async def test_what_came_of_nothing_is_put_down_to_nothing(system: System) -> No
             for event in (
                 {"user_id": "stranger"},
                 {"delivery_id": NOBODY},
-                # Before the click, and longer behind it than the window.
-                {"user_id": "dora", "occurred_at": past(minutes=5)},
+                {"user_id": "dora", "occurred_at": past(minutes=5)},  # before the click
             )
         )
     )
+
+
+async def test_a_click_counts_for_as_long_as_the_window(system: System) -> None:
+    notification_id = await clicked(system, "gus")
+    await attributed(system, await tell(system, user_id="gus"))
+    connection = await asyncpg.connect(system.dsn)
+    try:
+        for hours, by in ((0.9, "clicked"), (1.1, None)):
+            await connection.execute(
+                """UPDATE engagements SET person_at = now() - make_interval(hours => 1) * $2::float8
+                   WHERE delivery_id = $1""",
+                ids.delivery_id(UUID(notification_id), 1),
+                hours,
+            )
+            found = await attributed(system, await tell(system, user_id="gus"))
+            assert (found["attribution"] and found["attribution"]["by"]) == by
+    finally:
+        await connection.close()
+
+
+async def test_a_message_of_another_is_not_what_led_to_it(system: System) -> None:
+    notification_id = await clicked(system, "hal")
+    told = await tell(system, user_id="ida", notification_id=notification_id)
+    assert (await attributed(system, told))["attribution"] is None
+
+
+async def test_what_names_only_the_message_is_forgotten_with_its_reader(system: System) -> None:
+    notification_id = await clicked(system, "jon")
+    told = await tell(system, notification_id=notification_id, metadata={"pet": "Fido"})
+    assert (await system.call("POST", "/users/jon/erase", {})).status in (200, 202)
+    found = (await system.call("GET", f"/events/{told}")).body
+    assert (found["user_id"], found["metadata"]) == (None, {})
 
 
 async def check_nothing(system: System, event: dict[str, Any]) -> None:

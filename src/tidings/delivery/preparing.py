@@ -135,9 +135,10 @@ def _telling(work: Work, attempt: int) -> Message:
         notification_id=work.notification_id,
         channel=work.channel,
         address=work.address,
-        content=WebhookContent(event.type, dict(event.data), event.id),
+        content=WebhookContent(event.type, dict(event.data)),
         accepted_at=event.at,
         attempt=attempt,
+        event_id=event.id,
     )
 
 

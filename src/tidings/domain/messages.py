@@ -69,12 +69,10 @@ class InAppContent:
 
 @record
 class WebhookContent:
-    """type: the event's name; payload: what the receiver gets as `data`. id: by which the receiver knows it again, where
-    that is not the delivery's."""
+    """type: the event's name; payload: what the receiver gets as `data`."""
 
     type: str
     payload: JSON
-    id: UUID | None = None
 
 
 @record
@@ -103,7 +101,8 @@ class Message:
 
     delivery_id stays the same over all attempts: providers use it as idempotency key or message id. expires_at: after
     which it is of no use. priority: the notification's. collapse_key: a newer message of the same key takes its place
-    at the recipient's, where the service can do that.
+    at the recipient's, where the service can do that. event_id: of what is told to a subscription, by which the
+    receiver knows it again.
     """
 
     delivery_id: UUID
@@ -119,3 +118,4 @@ class Message:
     expires_at: datetime | None = None
     priority: Priority = Priority.MEDIUM
     collapse_key: str | None = None
+    event_id: UUID | None = None

@@ -60,7 +60,7 @@ async def erase(
             await suppressions.anonymise(connection, pairs)
             await forget(connection, user_id)
             await feeds.erase(connection, user_id)
-            await conversions.anonymise(connection, user_id, keyring)
+            await conversions.anonymise(connection, keyring, user_id=user_id)
     log.info("user.erased", notifications=done, complete=not held)
     return Erased(done, not held)
 

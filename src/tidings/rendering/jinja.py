@@ -7,6 +7,7 @@ limited (budget.py).
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from tidings.domain.reasons import Reason
-from tidings.rendering import guards
+from tidings.rendering import guards, hopeless
 from tidings.rendering.allowance import (
     KEY,
     Budget,
@@ -238,6 +239,7 @@ def _compile(path: str, source: str, *, html: bool) -> tuple[Template, bool, fro
     try:
         parsed = environment.parse(source)
         _check_names(environment, path, source, parsed)
+        _check_hopes(environment, path, source, parsed)
         variables = frozenset(meta.find_undeclared_variables(parsed)) - _SAME
         guarded = _Guarded().visit(parsed)
         costly = next(guarded.find_all(_COSTLY), None) is not None
@@ -276,6 +278,23 @@ def _check_names(environment: _Environment, path: str, source: str, parsed: node
                 named.lineno,
                 _column(environment, source, named.lineno, named.name),
             )
+
+
+def _check_hopes(environment: _Environment, path: str, source: str, parsed: nodes.Template) -> None:
+    for line, name, said in hopeless.mistakes(parsed, partial(_may_work, environment)):
+        raise TemplateSourceError(path, said, line, _column(environment, source, line, name or "/"))
+
+
+def _may_work(environment: _Environment, one: nodes.Filter) -> bool:
+    return hopeless.may_work(
+        one,
+        environment,
+        lambda parsed: environment.from_string(_Guarded().visit(parsed)),
+        lambda template, given: template.root_render_func(
+            _context(template, {**given, KEY: Budget()})
+        ),
+        {**GLOBALS, **NOBODY},
+    )
 
 
 def _column(environment: _Environment, source: str, line: int, name: str = "") -> int:

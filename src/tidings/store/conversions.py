@@ -114,7 +114,7 @@ class _Cause:
 
 async def attribute(connection: Connection, most: int, window: timedelta) -> int:
     """Within a transaction: put those that are due down to a message, and say how many they were. window: for so long a
-    message counts."""
+    message counts. One that is named but is another user's is not what led to it."""
     rows = await connection.fetch(
         """SELECT id, user_id, occurred_at, told_delivery FROM conversions WHERE look_at <= now()
            ORDER BY look_at LIMIT $1 FOR UPDATE SKIP LOCKED""",
@@ -126,7 +126,13 @@ async def attribute(connection: Connection, most: int, window: timedelta) -> int
     others = [row for row in rows if row["told_delivery"] is None and row["user_id"] is not None]
     causes |= await _followed(connection, others, window)
     of = await _messages(connection, sorted({one.delivery_id for one in causes.values()}))
-    found = {key: cause for key, cause in causes.items() if cause.delivery_id in of}
+    told = {row["id"]: row["user_id"] for row in rows}
+    found = {
+        key: cause
+        for key, cause in causes.items()
+        if (message := of.get(cause.delivery_id)) is not None
+        and (told[key] is None or message["user_id"] in {None, told[key]})
+    }
     messages = [of[cause.delivery_id] for cause in found.values()]
     await connection.execute(
         """UPDATE conversions c SET delivery_id = w.delivery_id, by = w.by, template_id = w.template_id,
@@ -266,9 +272,18 @@ _TOTALS = """SELECT channel, name, currency, count(*) AS count, count(DISTINCT u
   FROM conversions WHERE {where} GROUP BY channel, name, currency ORDER BY channel, name, currency"""
 
 
-async def anonymise(connection: Reader, user_id: str, keyring: KeyRing) -> None:
-    """What is counted stays, without whose it is and what was said of it."""
-    rows = await connection.fetch("SELECT id FROM conversions WHERE user_id = $1", user_id)
+async def anonymise(
+    connection: Reader, keyring: KeyRing, *, user_id: str | None = None, of: Sequence[UUID] = ()
+) -> None:
+    """What is counted stays, without whose it is and what was said of it: of this user, and of these notifications and
+    deliveries."""
+    rows = await connection.fetch(
+        """SELECT id FROM conversions WHERE user_id = $1
+           UNION SELECT id FROM conversions WHERE told_delivery = ANY ($2::uuid[])
+           UNION SELECT id FROM conversions WHERE delivery_id = ANY ($2::uuid[])""",
+        user_id,
+        list(of),
+    )
     found = [row["id"] for row in rows]
     await connection.execute(
         """UPDATE conversions c SET user_id = NULL, event_id = NULL, look_at = NULL, sealed = w.sealed

@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 
 from tidings.domain.channels import Channel
-from tidings.store import engagements, link_targets
+from tidings.store import conversions, engagements, link_targets
 from tidings.store.database import Connection, Reader, Record
 from tidings.store.keyring import KeyRing, KeyRingError
 
@@ -137,6 +137,7 @@ async def anonymise(
     delivery_ids = [row["id"] for row in rows]
     await link_targets.forget_of(connection, delivery_ids)
     await engagements.anonymise(connection, delivery_ids)
+    await conversions.anonymise(connection, keyring, of=[*ordered, *delivery_ids])
     for table in ("attempts", "receipts"):
         await connection.execute(
             f"UPDATE {table} SET detail = NULL WHERE delivery_id = ANY ($1::uuid[]) AND detail IS NOT NULL",

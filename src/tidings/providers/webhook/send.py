@@ -89,9 +89,9 @@ class WebhookProvider:
 
     async def _send(self, message: Message) -> Outcome:
         body = _body(message)
-        if body is None or not isinstance(message.content, WebhookContent):
+        if body is None:
             return Permanent(Reason.CONTENT_REJECTED, detail="not a JSON payload")
-        message_id = str(message.content.id or message.delivery_id)
+        message_id = str(message.event_id or message.delivery_id)
         now = self._clock()
         headers = {
             **self._headers,

@@ -24,6 +24,7 @@ CREATE INDEX conversions_look ON conversions (look_at) WHERE look_at IS NOT NULL
 CREATE INDEX conversions_template ON conversions (template_id, delivery_id) WHERE template_id IS NOT NULL;
 CREATE INDEX conversions_batch ON conversions (batch_id, delivery_id) WHERE batch_id IS NOT NULL;
 CREATE INDEX conversions_user ON conversions (user_id, id) WHERE user_id IS NOT NULL;
+CREATE INDEX conversions_told ON conversions (told_delivery) WHERE told_delivery IS NOT NULL;
 CREATE INDEX conversions_delivery ON conversions (delivery_id) WHERE delivery_id IS NOT NULL;
 
 -- What a user opened and followed, to find what came before a conversion.

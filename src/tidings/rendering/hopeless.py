@@ -1,0 +1,100 @@
+"""What a source in Jinja2 holds that fails whatever the data is: known when it is saved, and not when it is sent."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from jinja2 import Environment, Template, UndefinedError, nodes
+
+from tidings.rendering.allowance import NotPrintableError, joined
+
+Render = Callable[[Template, Mapping[str, Any]], Any]
+Compile = Callable[[nodes.Template], Template]
+
+_VALUE = "value"
+_SAMPLES: Sequence[Any] = (
+    "Ann",
+    "2030-01-31T09:30:00Z",
+    "2030-01-31",
+    "12.50",
+    3,
+    12.5,
+    True,
+    [1, 2],
+    ["b", "a"],
+    [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}],
+    {"a": 1, "b": 2},
+)
+"""One of each kind that JSON has, and of what filters make of texts."""
+_LAZY = frozenset(
+    {"map", "select", "reject", "selectattr", "rejectattr", "unique", "batch", "slice"}
+)
+"""They fail when their result is used."""
+_OF_ITS_TEXT = frozenset({"format"})
+"""Whether their arguments fit depends on what the text says."""
+
+
+def mistakes(
+    parsed: nodes.Template, works: Callable[[nodes.Filter], bool]
+) -> Iterator[tuple[int, str, str]]:
+    """(line, name on it, what is wrong). works: whether there may be a value with which the filter does."""
+    for division in parsed.find_all((nodes.Div, nodes.FloorDiv)):
+        if isinstance(division.right, nodes.Const) and division.right.value == 0:
+            yield division.lineno, "", "It divides by zero."
+    for member in parsed.find_all(nodes.Getattr):
+        if member.attr.startswith("__") and member.attr.endswith("__"):
+            yield member.lineno, member.attr, f"{member.attr!r} cannot be reached."
+    for one in parsed.find_all(nodes.Filter):
+        if one.name not in _OF_ITS_TEXT and _is_constant(one) and not works(one):
+            said = f"The filter {one.name!r} works with no value when it is given this."
+            yield one.lineno, one.name, said
+
+
+def may_work(
+    one: nodes.Filter,
+    environment: Environment,
+    compiled: Compile,
+    render: Render,
+    names: Mapping[str, Any],
+) -> bool:
+    """Whether the filter, with its arguments, works for a value of any kind. names: what every template has."""
+    tried: nodes.Expr = nodes.Filter(
+        nodes.Name(_VALUE, "load"),
+        one.name,
+        one.args,
+        one.kwargs,
+        None,
+        None,
+    )
+    if one.name in _LAZY:
+        tried = nodes.Filter(tried, "list", [], [], None, None)
+    parsed = nodes.Template([nodes.Output([tried])], lineno=1)
+    parsed.set_environment(environment)
+    template = compiled(parsed)
+    return any(_works(template, render, {**names, _VALUE: sample}) for sample in _SAMPLES)
+
+
+def _works(template: Template, render: Render, context: Mapping[str, Any]) -> bool:
+    try:
+        joined(render(template, context))
+    except (UndefinedError, NotPrintableError):
+        return True  # with other names in the data it may
+    except Exception:  # noqa: BLE001 - a filter can raise anything
+        return False
+    return True
+
+
+def _is_constant(one: nodes.Filter) -> bool:
+    """Whether all that it is given stands in the source."""
+    given = [*one.args, *(pair.value for pair in one.kwargs)]
+    return one.dyn_args is None and one.dyn_kwargs is None and all(map(_is_literal, given))
+
+
+def _is_literal(node: nodes.Expr) -> bool:
+    match node:
+        case nodes.Const():
+            return True
+        case nodes.List() | nodes.Tuple():
+            return all(map(_is_literal, node.items))
+        case nodes.Neg():
+            return _is_literal(node.node)
+    return False
