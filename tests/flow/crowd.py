@@ -57,6 +57,8 @@ class Crowd:
         self.user_ids = [f"user-{number}" for number in range(users)]
         self.categories = {one: self._category() for one in _CATEGORIES}
         self.templates = {one: self._template() for one in _TEMPLATES}
+        # One that not everybody can be reached with, whatever else was drawn.
+        self.templates[_TEMPLATES[0]] = Template(draw.choice(_CATEGORIES), frozenset({"push"}))
         self.users = {one: self._user(one) for one in self.user_ids if draw.random() < 0.95}
         self.preferences = {one: self._wishes() for one in self.user_ids if draw.random() < 0.85}
         self.suppressions = self._suppressions()
