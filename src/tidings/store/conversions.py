@@ -161,23 +161,21 @@ async def _named(connection: Reader, rows: Sequence[Record]) -> dict[UUID, _Caus
     if not rows:
         return {}
     named = [row["told_delivery"] for row in rows]
-    ranges = [ids.owner_range(one) for one in named]
     found = await connection.fetch(
         """SELECT w.id, d.id AS delivery_id
-           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[]) AS w (id, named, low, high)
+           FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS w (id, named, low)
            CROSS JOIN LATERAL (
              SELECT d.id FROM deliveries d
              LEFT JOIN LATERAL (
                SELECT e.link > 0 AS clicked, e.person_at FROM engagements e
                WHERE e.delivery_id = d.id AND e.person_at IS NOT NULL
                ORDER BY 1 DESC, 2 DESC LIMIT 1) e ON true
-             WHERE d.notification_id = w.named
-               OR (d.notification_id BETWEEN w.low AND w.high AND d.id = w.named)
+             -- One range for both: a delivery's id lies just behind its notification's.
+             WHERE d.notification_id BETWEEN w.low AND w.named AND (d.notification_id = w.named OR d.id = w.named)
              ORDER BY e.clicked DESC NULLS LAST, e.person_at DESC NULLS LAST, d.id LIMIT 1) d""",
         [row["id"] for row in rows],
         named,
-        [low for low, _ in ranges],
-        [high for _, high in ranges],
+        [ids.owner_range(one)[0] for one in named],
     )
     return {row["id"]: _Cause(row["delivery_id"], "named") for row in found}
 

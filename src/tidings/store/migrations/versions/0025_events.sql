@@ -28,6 +28,7 @@ CREATE FUNCTION wanted_events() RETURNS text[] LANGUAGE sql STABLE AS $$
   SELECT coalesce(array_agg(DISTINCT type), '{}') FROM event_subscriptions CROSS JOIN unnest(types) AS type WHERE enabled
 $$;
 
+-- (SELECT wanted_events()) is asked once a statement; without the brackets it would be for each row.
 -- The triggers of these are enabled while a subscription wants what they record, see store/event_subscriptions.py: until then
 -- they cost nothing. Notifications that tell events have the category "events:", and of them nothing is told.
 CREATE FUNCTION record_changed_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -37,7 +38,7 @@ BEGIN
     'account', d.account, 'attempts', d.attempts, 'provider_message_id', d.provider_message_id)
   FROM changed d JOIN former f ON f.notification_id = d.notification_id AND f.id = d.id
   JOIN notifications n ON n.id = d.notification_id
-  WHERE d.status <> f.status AND 'delivery.' || d.status = ANY (wanted_events()) AND n.category <> 'events:';
+  WHERE d.status <> f.status AND 'delivery.' || d.status = ANY ((SELECT wanted_events())::text[]) AND n.category <> 'events:';
   RETURN NULL;
 END
 $$;
@@ -49,7 +50,7 @@ CREATE FUNCTION record_fresh_deliveries() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO events (type, delivery_id, data)
   SELECT 'delivery.' || d.status, d.id, jsonb_build_object('status', d.status, 'reason', d.reason, 'attempts', 0)
-  FROM fresh d WHERE 'delivery.' || d.status = ANY (wanted_events());
+  FROM fresh d WHERE 'delivery.' || d.status = ANY ((SELECT wanted_events())::text[]);
   RETURN NULL;
 END
 $$;
@@ -63,7 +64,7 @@ BEGIN
   SELECT 'delivery.' || r.type, r.occurred_at, r.delivery_id,
     jsonb_build_object('account', nullif(r.account, ''), 'detail', nullif(r.detail, ''))
   FROM fresh r WHERE r.type IN ('opened', 'clicked', 'complained', 'unsubscribed')
-    AND 'delivery.' || r.type = ANY (wanted_events());
+    AND 'delivery.' || r.type = ANY ((SELECT wanted_events())::text[]);
   RETURN NULL;
 END
 $$;
