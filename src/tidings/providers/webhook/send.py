@@ -33,7 +33,7 @@ _FOR_GOOD: Mapping[int, Reason] = {
 _GATEWAY_TIMEOUT = 504
 _NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
-_OURS = frozenset(
+OURS = frozenset(
     {
         "connection",
         "content-length",
@@ -46,6 +46,7 @@ _OURS = frozenset(
         "upgrade",
     }
 )
+"""Header fields that are not for an account or a subscription to choose; nor are those that begin with webhook-."""
 
 
 class WebhookProvider:
@@ -131,7 +132,7 @@ def _headers(account: Account) -> Mapping[str, str]:
             raise SettingsError(
                 f"accounts.{account.name}.headers: number {position} is not Name: value in ASCII"
             )
-        if name in _OURS or name.startswith("webhook-"):
+        if name in OURS or name.startswith("webhook-"):
             raise SettingsError(f"accounts.{account.name}.headers: {name} is set by Tidings")
         headers[name] = value
     return headers
