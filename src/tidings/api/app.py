@@ -1,7 +1,10 @@
 """The HTTP application."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
 
 from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -13,6 +16,7 @@ from tidings import __version__
 from tidings.api import problems
 from tidings.api.cross_origin import CrossOrigin
 from tidings.api.hot import Endpoint, HotRoutes
+from tidings.api.hot_protocol import HotProtocol
 from tidings.api.limits import BodyLimit
 from tidings.api.methods import methods_of
 from tidings.api.openapi import describe_sending
@@ -100,17 +104,32 @@ HOT: Mapping[str, Endpoint] = {
 }
 
 
-def create_server(parts: Parts, pages: Sequence[BaseRoute] = ()) -> ASGIApp:
-    """What the server runs: the app, with the hot routes before it. pages: for people, beside the API."""
+@dataclass(frozen=True)
+class Served:
+    """What the server runs: the app, with the hot routes before it, and the protocol that finds the hottest first."""
+
+    app: ASGIApp
+    protocol: type[asyncio.Protocol]
+
+
+def create_server(parts: Parts, pages: Sequence[BaseRoute] = ()) -> Served:
+    """pages: for people, beside the API."""
+    answer = problems.answering(parts.metrics)
 
     def around(call: ASGIApp) -> ASGIApp:
-        limited = BodyLimit(call, **_body_limits(parts))
-        return problems.LastResort(limited, problems.answering(parts.metrics))
+        return problems.LastResort(BodyLimit(call, **_body_limits(parts)), answer)
 
     app = create_app(parts)
     # Before the others: the API's routes are many, and each is asked whether a request is its own.
     app.router.routes[:0] = pages
-    return CrossOrigin(HotRoutes(app, HOT, around), parts.inbox.origins)
+    hot = HotRoutes(app, HOT, around, lambda error: problems.last_answer(error, answer))
+    protocol = partial(
+        HotProtocol,
+        paths=frozenset({b"/notifications/send"}),
+        answer=hot.answer,
+        largest=parts.settings.max_body,
+    )
+    return Served(CrossOrigin(hot, parts.inbox.origins), cast("type[asyncio.Protocol]", protocol))
 
 
 def create_app(parts: Parts) -> FastAPI:

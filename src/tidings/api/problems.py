@@ -249,10 +249,13 @@ class LastResort:
         except ClientDisconnect:
             log.info("request.abandoned")
         except Exception as error:  # noqa: BLE001 - the last place where a request's error can be met
-            frames = traceback.format_tb(error.__traceback__)
-            log.error(  # noqa: TRY400 - exception() would show the text of the error
-                "request.failed", error=type(error).__name__, frames="".join(frames)
-            )
+            response = last_answer(error, self._answer)
             if not started:
-                response = self._answer(Problem(Code.INTERNAL_ERROR, "The error was logged."))
                 await response(scope, receive, send)
+
+
+def last_answer(error: Exception, answer: Callable[[Problem], Response]) -> Response:
+    """To an error that nobody handled: it is logged, without its text."""
+    frames = traceback.format_tb(error.__traceback__)
+    log.error("request.failed", error=type(error).__name__, frames="".join(frames))
+    return answer(Problem(Code.INTERNAL_ERROR, "The error was logged."))

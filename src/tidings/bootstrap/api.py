@@ -103,17 +103,19 @@ async def run_api(
         listening = listening or bind(
             settings.api.host, settings.api.port, shared=settings.api.processes > 1
         )
+        served = create_server(
+            parts,
+            [
+                *_pages(foundation, pool).routes(),
+                *callback_routes(receipts.receiver, settings.web.public_url),
+                *visit_routes(receipts.visits, settings.web.name),
+                *socket_routes(),
+            ],
+        )
         server = _Server(
             uvicorn.Config(
-                create_server(
-                    parts,
-                    [
-                        *_pages(foundation, pool).routes(),
-                        *callback_routes(receipts.receiver, settings.web.public_url),
-                        *visit_routes(receipts.visits, settings.web.name),
-                        *socket_routes(),
-                    ],
-                ),
+                served.app,
+                http=served.protocol,
                 log_config=None,
                 log_level="warning",  # below that, it writes URLs, and some of them hold tokens
                 access_log=False,
