@@ -252,7 +252,7 @@ def providers_command(
     only: Annotated[str, typer.Option(help="Providers, by comma; webhooks are always there.")] = "",
     json_file: Annotated[Path | None, typer.Option("--json", help="Where the JSON goes.")] = None,
 ) -> None:
-    """How fast each provider sends, one worker process against the sandbox, beside webhooks."""
+    """How fast each provider sends, one worker process against stand-ins on loopback, beside webhooks."""
     console = Console()
     found = speeds(count, [one for one in only.split(",") if one], console.print)
     _conclude(console, document(found), json_file)

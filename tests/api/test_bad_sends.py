@@ -10,7 +10,7 @@ from tests.api.conftest import Rows
 from tests.api.problem import assert_problem, assert_problem_document
 from tests.support.system import System
 from tidings.api.problems import Code
-from tidings.intake.request import Recipient, SendRequest
+from tidings.intake.request import EmailOptions, Recipient, SendRequest
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +56,10 @@ WRONG: dict[str, tuple[Any, ...]] = {
         *("ann@example.com, bob@example.com", LONG + "@example.com", "ann@-example.com"),
         "ann@example.com\r\nBcc: bob@example.com",
     ),
+    "email": (1, "", [], "a@example.com"),
+    "email.reply_to": (1, [], {}, "", "ann", "Ann <ann@example.com>", "a@b.com, c@d.com", LONG),
+    "email.cc": (*(1, "ann@example.com", {}, [f"a{number}@example.com" for number in range(21)]),),
+    "email.bcc": (*(None, "ann@example.com", {}, ["ann@example.com"] * 21),),
     "recipient.phone": (
         *(1, 15551234567, True, [], {}, "", "5551234567", "+0123456789", "+1555", "+1" * 20),
         *("+1 555 123 4567", "+15551234567\n", "+१५५५१२३४५६७", "+15551234567\x00", LONG),
@@ -115,13 +119,14 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     *parents, last = path.split(".")
     inner = body
     for parent in parents:
-        inner = inner[parent]
+        inner = inner.setdefault(parent, {})
     inner[last] = value
     return body
 
 
 def test_every_field_has_wrong_values() -> None:
     fields = {*SendRequest.model_fields} | {f"recipient.{name}" for name in Recipient.model_fields}
+    fields |= {f"email.{name}" for name in EmailOptions.model_fields}
     assert fields == WRONG.keys()
 
 

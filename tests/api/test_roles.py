@@ -45,6 +45,8 @@ ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("POST", "/events"): SENDERS,
     ("POST", "/events/bulk"): SENDERS,
     ("GET", "/events/{event_id}"): READERS,
+    ("GET", "/unread-callbacks"): {Role.ADMIN},
+    ("POST", "/unread-callbacks/retry"): {Role.ADMIN},
     ("GET", "/event-subscriptions"): {Role.ADMIN},
     ("POST", "/event-subscriptions"): {Role.ADMIN},
     ("GET", "/event-subscriptions/{subscription_id}"): {Role.ADMIN},

@@ -24,6 +24,7 @@ _PLAIN = [
     DOCS / "how-to/rotate-keys.md",
     DOCS / "how-to/run-in-production.md",
     DOCS / "how-to/send-chat.md",
+    DOCS / "how-to/send-copies.md",
     DOCS / "how-to/send-email-through-a-vendor.md",
     DOCS / "how-to/send-on-a-schedule.md",
     DOCS / "how-to/send-push.md",

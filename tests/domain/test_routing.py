@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tidings.domain.channels import Channel
 from tidings.domain.provider import Account
-from tidings.domain.routing import Choice, Facts, Routed, fits, route
+from tidings.domain.routing import Choice, Facts, Routed, fits, needed, route
 
 FACTS = Facts(category="billing", country="DE", sender_domain="shop.example")
 
@@ -105,6 +105,25 @@ def test_without_a_sender_the_account_s_own_counts() -> None:
     assert fits(account("one", sender_domain="shop.example", **conditions), facts)
     assert not fits(account("one", sender_domain="other.example", **conditions), facts)
     assert not fits(account("one", **conditions), facts)
+
+
+@pytest.mark.parametrize(
+    ("channel", "payload", "chosen"),
+    [
+        (Channel.EMAIL, {"email": {"cc": ["bob@example.com"]}}, "second"),
+        (Channel.EMAIL, {"email": {"bcc": ["bob@example.com"]}}, "second"),
+        (Channel.EMAIL, {"email": {"reply_to": "help@example.com"}}, "first"),
+        (Channel.EMAIL, {}, "first"),
+        (Channel.SMS, {"email": {"cc": ["bob@example.com"]}}, "first"),
+    ],
+)
+def test_copies_go_to_an_account_that_passes_them_on(
+    channel: Channel, payload: dict[str, Any], chosen: str
+) -> None:
+    second = account("second", order=2, features=("headers", "cc and bcc"))
+    result = routed(FIRST, second, facts=Facts("billing", needs=needed(channel, payload)))
+    assert result.account is not None
+    assert result.account.name == chosen
 
 
 def test_weights_share_a_tier() -> None:

@@ -192,7 +192,7 @@ async def test_an_error_with_one_delivery_is_its_own(
             raise RuntimeError(secret)
         return prepare(work, *rest, **more)
 
-    monkeypatch.setattr(starting, "prepare", failing)
+    monkeypatch.setattr(deciding, "prepare", failing)
     async with System.run(dsn, tmp_path) as system:
         await system.template(FEED)
         with captured(monkeypatch) as logs:
@@ -241,7 +241,7 @@ async def test_an_error_upon_an_error_holds_nothing(
     def failing_again(*_: Any) -> Any:
         raise OverflowError
 
-    monkeypatch.setattr(starting, "prepare", failing)
+    monkeypatch.setattr(deciding, "prepare", failing)
     monkeypatch.setattr(Verdicts, "postponed", failing_again)
     async with System.run(dsn, tmp_path, worker={"concurrency": 1}) as system:
         await system.template(FEED)

@@ -8,17 +8,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-_NAME = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test authority")])
-
 
 class HostAuthority:
     """Signs for host names. pem: its certificate, to be trusted."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, name: str = "Test authority") -> None:
         self._directory = directory
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         self._key = ec.generate_private_key(ec.SECP256R1())
         root = (
-            self._builder(_NAME, self._key.public_key())
+            self._builder(self._name, self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(self._key, hashes.SHA256())
         )
@@ -52,7 +51,7 @@ class HostAuthority:
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
-            .issuer_name(_NAME)
+            .issuer_name(self._name)
             .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - datetime.timedelta(hours=1))

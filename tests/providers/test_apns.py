@@ -34,7 +34,7 @@ from tests.providers.vendors import (
 )
 from tests.support.sandbox import sandbox
 from tidings.domain.messages import Message, PushContent
-from tidings.domain.outcomes import Accepted, Outcome, Permanent, Transient
+from tidings.domain.outcomes import Accepted, Outcome, Permanent, Transient, Unknown
 from tidings.domain.provider import Provider, ProviderCheckError
 from tidings.domain.reasons import Reason
 from tidings.providers.apns.signing import SHORTEST, USED
@@ -127,6 +127,41 @@ async def test_many_at_once_go_over_one_connection(apple: Apple) -> None:
     }
     assert apple.server.connections == 2  # the first found out what the server speaks
     assert len(set(apple.tokens)) == 1
+
+
+@pytest.mark.anyio
+async def test_an_authority_of_ones_own_is_trusted(apple: Apple, tmp_path: Path) -> None:
+    """By the account that names it, and by no other."""
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(HostAuthority(tmp_path, "Another").pem + apple.pem)
+    http = HttpClient()
+    ports = Ports(http, http, no_store, no_store, trusting=http.trusting)
+    async with apple.server:
+        endpoint = f"https://localhost:{apple.server.port}"
+        _, mine = account("apns", endpoint, 10.0, **{**APNS.values, "ca_file": str(authorities)})
+        _, other = account("apns", endpoint, 10.0, **APNS.values)
+        provider = provider_of(mine, ports)
+        [outcome] = await provider.send([push(APNS_DEVICE)])
+        [untrusted] = await provider_of(other, ports).send([push(APNS_DEVICE)])
+        await http.close()
+        [closed] = await provider.send([push(APNS_DEVICE)])
+    assert outcome == Accepted(str(delivery(0)), detail="HTTP 200")
+    assert untrusted == Transient(Reason.TLS_FAILED)
+    assert isinstance(closed, Unknown)
+    assert len(apple.server.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(None, "No such file"), ("nothing", "it holds no certificates in PEM")]
+)
+def test_authorities_that_cannot_be_read(tmp_path: Path, text: str | None, said: str) -> None:
+    file = tmp_path / "authorities.pem"
+    if text is not None:
+        file.write_text(text)
+    http = HttpClient()
+    _, mine = account("apns", "https://localhost", 10.0, **{**APNS.values, "ca_file": str(file)})
+    with pytest.raises(SettingsError, match=f"accounts.mine.ca_file: .* cannot be used: {said}"):
+        provider_of(mine, Ports(http, http, no_store, no_store, trusting=http.trusting))
 
 
 @pytest.mark.anyio

@@ -261,6 +261,16 @@ def test_a_batch_of_sendgrids_is_read_in_order() -> None:
     ]
 
 
+def test_what_is_no_event_keeps_no_other_of_sendgrids_batch_unread() -> None:
+    caller = of("sendgrid")
+    documents: list[Any] = [one.document for one in caller.samples]
+    whole = caller.callbacks().receipts(caller.sign(documents, 0, NOW_SECONDS))
+    mixed = caller.sign(["odd", *documents[:1], None, *documents[1:]], 0, NOW_SECONDS)
+    with pytest.raises(UnreadableCallback, match=f"2 of {len(documents) + 2} events") as unread:
+        caller.callbacks().receipts(mixed)
+    assert unread.value.receipts == whole
+
+
 INCOMING = {
     "from": "Jo <jo@hidden.example>",
     "to": "in@shop.example",

@@ -30,11 +30,11 @@ def verdict(callbacks: Callbacks, raw: RawCallback) -> Verified | Refused:
 
 
 def read(callbacks: Callbacks, raw: RawCallback) -> Sequence[Receipt]:
-    """The receipts, or none of what cannot be read; each as it may be stored."""
+    """The receipts of what can be read; each as it may be stored."""
     try:
         receipts = callbacks.receipts(raw)
-    except UnreadableCallback:
-        return []
+    except UnreadableCallback as error:
+        receipts = error.receipts
     for receipt in receipts:
         assert receipt.at.tzinfo is UTC
         assert receipt.event_id

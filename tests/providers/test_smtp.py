@@ -360,8 +360,8 @@ async def test_files_and_headers_arrive() -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        EmailContent("s", "t", cc=("c@example.com",)),
-        EmailContent("s", "t", bcc=("c@example.com",)),
+        EmailContent("s", "t", cc=("nobody",)),
+        EmailContent("s", "t", bcc=("a@b.example, c@d.example",)),
         EmailContent("s", "t", headers={"Bcc": "c@example.com"}),
         EmailContent("s", "t", attachments=(Attachment("a", "nonsense", b""),)),
     ],
@@ -372,6 +372,53 @@ async def test_what_cannot_be_sent_over_smtp_is_said_not_dropped(content: EmailC
     await provider.close()
     assert isinstance(outcome, Permanent)
     assert outcome.reason is Reason.CONTENT_REJECTED
+
+
+COPIED = EmailContent("s", "t", cc=("Ann <ann@example.com>",), bcc=("eve@example.com",))
+
+
+async def test_copies_go_to_all_of_the_envelope_and_bcc_stands_in_no_header() -> None:
+    async with mail_server() as server:
+        provider = SmtpProvider(account(server.port))
+        assert await send_one(provider, content=COPIED) == Accepted("00000001", detail="250 2.0.0")
+        await provider.close()
+    (envelope,) = server.envelopes
+    assert envelope.rcpt_tos == ["john.doe@example.com", "ann@example.com", "eve@example.com"]
+    got = email.message_from_bytes(body_of(server), policy=email.policy.default)
+    assert got["To"] == "john.doe@example.com"
+    assert got["Cc"] == "Ann <ann@example.com>"
+    assert b"eve@example.com" not in body_of(server)
+
+
+@pytest.mark.parametrize(
+    "extensions", [("8BITMIME",), ("PIPELINING",)], ids=["in turn", "pipelined"]
+)
+async def test_a_copy_that_is_refused_is_left_out(extensions: tuple[str, ...]) -> None:
+    rcpt = ["250 2.1.5 Ok", "550 5.1.1 no such user", "250 2.1.5 Ok"]
+    async with scripted_server(extensions=extensions, RCPT=rcpt) as server:
+        provider = SmtpProvider(account(server.port))
+        first = await send_one(provider, content=COPIED)
+        second = await send_one(provider)
+        await provider.close()
+    assert isinstance(first, Accepted)
+    assert first.detail == "250 2.0.0; 1 of 2 copies refused"
+    assert isinstance(second, Accepted)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "extensions", [("8BITMIME",), ("PIPELINING",)], ids=["in turn", "pipelined"]
+)
+async def test_without_the_recipient_nobody_gets_a_copy(extensions: tuple[str, ...]) -> None:
+    rcpt = ["550 5.1.1 no such user", "250 2.1.5 Ok"]
+    async with scripted_server(extensions=extensions, RCPT=rcpt) as server:
+        provider = SmtpProvider(account(server.port))
+        outcome = await send_one(provider, content=COPIED)
+        assert isinstance(await send_one(provider), Accepted)
+        await provider.close()
+    assert isinstance(outcome, Permanent)
+    assert outcome.reason is Reason.MAILBOX_NOT_FOUND
+    assert len(server.contents) == 1  # of the second message
 
 
 async def test_another_kind_of_content_is_a_mistake_of_the_caller() -> None:

@@ -10,7 +10,12 @@ import http_ece
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -162,9 +167,19 @@ async def test_it_is_kept_no_longer_than_it_is_of_use() -> None:
 
 @given(text=st.binary(max_size=LONGEST), auth=st.binary(min_size=16, max_size=16))
 def test_what_is_encrypted_fits_and_is_read(text: bytes, auth: bytes) -> None:
-    sealed = encrypt(text, BROWSER_KEY.public_key(), auth)
+    sealed = encrypt(text, BROWSER_KEY.public_key(), BROWSER_POINT, auth)
     assert len(sealed) <= RECORD
     assert http_ece.decrypt(sealed, private_key=BROWSER_KEY, auth_secret=auth) == text
+
+
+async def test_a_compressed_key_is_as_good() -> None:
+    http = Keeping()
+    point = BROWSER_KEY.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    to = subscription(ENDPOINT).replace(base64url(BROWSER_POINT), base64url(point))
+    await made(http).send([push(to)])
+    [request] = http.requests
+    text = http_ece.decrypt(request.body, private_key=BROWSER_KEY, auth_secret=BROWSER_AUTH)
+    assert json.loads(text)["title"] == "Hello"
 
 
 async def test_no_two_are_sealed_alike() -> None:

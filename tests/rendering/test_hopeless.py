@@ -4,6 +4,7 @@ import pytest
 
 from tidings.rendering.engine import TemplateSourceError
 from tidings.rendering.jinja import JinjaField
+from tidings.rendering.liquid import LiquidField
 
 HOPELESS = [
     ("{{ at|date('bogus') }}", "date"),
@@ -26,6 +27,8 @@ HOPELESS = [
     ("{{ name.__class__ }}", "__class__"),
     ("{% if name %}{{ 1 // 0 }}{% endif %}", "divides by zero"),
     ("{% if name %}\n {{ at|date('bogus') }}{% endif %}", "date"),
+    ("{% if name %}{{ 'abc'|money('EUR') }}{% endif %}", "what stands before it"),
+    ("{% if name %}{{ 'a'|upper|date('short') }}{% endif %}", "what stands before it"),
 ]
 FINE = [
     "{{ at|date('short') }} {{ at|datetime }} {{ at|time('short') }} {{ at|date(length='long') }}",
@@ -41,6 +44,7 @@ FINE = [
     "{{ thing|tojson(indent=2) }} {{ thing|dictsort(by='value')|list }} {{ thing|xmlattr }}",
     "{{ name|urlencode }} {{ name|wordwrap(20) }} {{ name|filesizeformat(true) }} {{ n|int(3, 16) }}",
     "{{ thing.items }} {{ thing._id }} {{ n / 2 }} {{ n // 2 }} {{ items|join(name) }}",
+    "{% if name %}{{ '12'|money('EUR') }}{{ 'a'|upper|replace('A', 'b')|length }}{% endif %}",
     "{{ name|striptags|trim('x')|title|wordcount }} {{ name|attr('length') }} {{ items|max }}",
 ]
 
@@ -61,3 +65,67 @@ def test_told_when_it_is_saved(source: str, said: str | None) -> None:
 @pytest.mark.parametrize("html", [False, True])
 def test_what_may_work_is_taken(source: str, html: bool) -> None:
     JinjaField("email.html", source, html=html)
+
+
+LIQUID_HOPELESS = [
+    ("{{ at | date: 'bogus' }}", "date"),
+    ("{{ at | datetime: 'bogus' }}", "datetime"),
+    ("{{ at | relative: 'x' }}", "relative"),
+    ("{{ amount | number: 'x' }}", "number"),
+    ("{{ amount | money }}", "money"),
+    ("{{ n | plural }}", "plural"),
+    ("{{ name | truncate: 'a' }}", "truncate"),
+    ("{{ name | truncate: 100000000 }}", "truncate"),
+    ("{{ name | upcase: 3 }}", "upcase"),
+    ("{{ name | replace }}", "replace"),
+    ("{{ name | slice: 1, 'x' }}", "slice"),
+    ("{{ name | default: 'x', bogus: true }}", "default"),
+    ("{{ items | concat: 'x' }}", "concat"),
+    ("{{ items | where }}", "where"),
+    ("{{ n | divided_by: 0 }}", "divided_by"),
+    ("{{ n | modulo: 0 }}", "modulo"),
+    ("{% assign x = n | divided_by: 0 %}", "divided_by"),
+    ("{% if name %}{{ 'abc' | money: 'EUR' }}{% endif %}", "what stands before it"),
+    ("{% if name %}{{ 'a' | upcase | date: 'short' }}{% endif %}", "what stands before it"),
+    ("{% if name %}{% if 'a' > 1 %}x{% endif %}{% endif %}", "whatever the data is"),
+    ("{% if name %}{% if 1 contains 'a' %}x{% endif %}{% endif %}", "whatever the data is"),
+    ("{% for i in items limit: 'x' %}{{ i }}{% endfor %}", "a whole number"),
+    ("{% for i in items offset: nil %}{{ i }}{% endfor %}", "a whole number"),
+    ("{% for i in items %}{% else %}{{ n | modulo: 0 }}{% endfor %}", "modulo"),
+    ("{% if name %}{% for i in (1..1000000000) %}{{ i }}{% endfor %}{% endif %}", "too much"),
+    ("{% liquid\n assign x = 1 | divided_by: 0\n%}{{ name }}", "divided_by"),
+    ("{% case name %}\n{% when 'a' %}\n{% echo name | date: 'bogus' %}{% endcase %}", "date"),
+]
+LIQUID_FINE = [
+    "{{ at | date: 'short' }} {{ at | datetime }} {{ at | time: 'short' }} {{ at | date: '%Y-%m-%d' }}",
+    "{{ amount | money: 'EUR' }} {{ amount | number }} {{ amount | percent }} {{ at | relative }}",
+    "{{ items | map: 'price' | sum }} {{ items | sum: 'price' }} {{ items | sort: 'a' | first }}",
+    "{{ items | where: 'paid' | size }} {{ items | where: 'a', 1 | size }} {{ items | join: ', ' }}",
+    "{{ items | uniq | compact | reverse | last }} {{ items | concat: more | size }}",
+    "{{ name | truncate: 5 }} {{ name | truncate: 20, '…' }} {{ name | replace: 'a', 'b' }}",
+    "{{ name | default: 'you' }} {{ name | default: 'you', allow_false: true }} {{ name | slice: 1, 2 }}",
+    "{{ n | plus: 'x' }} {{ n | times: 2 | round: 1 }} {{ n | divided_by: 2 }} {{ n | modulo: n }}",
+    "{{ name | split: ' ' | first | upcase }} {{ name | strip_html | escape_once | url_encode }}",
+    "{{ name | base64_decode }} {{ 'QW5u' | base64_decode }} {{ '12' | money: 'EUR' }} {{ nil | upcase }}",
+    "{% for i in items limit: 2 offset: continue reversed %}{{ i }}{% endfor %}{{ name }}",
+    "{% for i in items limit: n offset: n %}{{ i }}{% endfor %}{% for i in (1..n) %}{% endfor %}",
+    "{% tablerow i in items cols: 2 %}{{ i }}{% endtablerow %}{% if name > 'a' %}x{% endif %}",
+    "{% if items contains 'a' and 1 < 2 or name == blank %}{% cycle 'a', 'b' %}{% endif %}",
+    "{% comment %}{{ x | nosuch }}{% endcomment %}{% raw %}{{ x | nosuch: 0 }}{% endraw %}{{ name }}",
+    "{{ items[0].price }} {{ items.first['price'] }} {{ thing[name] }} {{ n | plural: one: 'a', other: 'b' }}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "said"), LIQUID_HOPELESS)
+def test_so_is_liquid(source: str, said: str) -> None:
+    with pytest.raises(TemplateSourceError) as caught:
+        LiquidField("sms", source)
+    assert said in caught.value.message
+    assert 1 <= caught.value.line <= 1 + source.count("\n")
+    assert caught.value.column > 1
+
+
+@pytest.mark.parametrize("source", LIQUID_FINE)
+@pytest.mark.parametrize("html", [False, True])
+def test_so_is_liquid_that_may_work(source: str, html: bool) -> None:
+    LiquidField("email.html", source, html=html)

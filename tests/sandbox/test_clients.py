@@ -2,16 +2,23 @@
 
 import asyncio
 import smtplib
+from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import Any
 
 import boto3
 import botocore.exceptions
+import firebase_admin
+import orjson
 import pytest
 import resend
 import resend.exceptions
 import telegram as telegram_client
 import telegram.error as telegram_errors
+from firebase_admin import messaging
+from firebase_admin.credentials import Certificate
+from firebase_admin.exceptions import InvalidArgumentError
+from google.oauth2.service_account import Credentials as GoogleCredentials
 from mailgun.client import Client as MailgunClient
 from postmarker.core import PostmarkClient
 from postmarker.exceptions import ClientError
@@ -339,6 +346,54 @@ def test_vonage_refuses(box: Box) -> None:
         vonage(box).send(wanted)
     with pytest.raises(SmsError, match="Bad Credentials"):
         vonage(box, "other").send(wanted)
+
+
+# --- Firebase Cloud Messaging ---
+
+
+@pytest.fixture
+def firebase(box: Box, monkeypatch: pytest.MonkeyPatch) -> Iterator[firebase_admin.App]:
+    """Signs in at the sandbox, where its service account says; the library knows one URL to send to."""
+    account = box.account("fcm")
+    at = account["endpoint"] + "/v1/projects/{0}/messages:send"
+    monkeypatch.setattr(messaging._MessagingService, "FCM_URL", at)
+    # Which of Google's regions the account may use is asked of Google itself, in a thread of its own.
+    asks = "_is_regional_access_boundary_lookup_required"
+    monkeypatch.setattr(GoogleCredentials, asks, lambda self: False)
+    app = firebase_admin.initialize_app(Certificate(orjson.loads(account["service_account"])))
+    yield app
+    firebase_admin.delete_app(app)
+
+
+def push(token: str, **more: Any) -> messaging.Message:
+    shown = messaging.Notification(title="Hello", body="Hello there")
+    return messaging.Message(token=token, notification=shown, **more)
+
+
+def test_firebase(box: Box, firebase: firebase_admin.App) -> None:
+    android = messaging.AndroidConfig(ttl=60, priority="high", collapse_key="order")
+    name = messaging.send(push("device-7", data={"order": "7"}, android=android), app=firebase)
+    message = box.message(vendor="fcm")
+    assert (name, message["to"]) == (message["message_id"], ["device-7"])
+    assert (message["subject"], message["text"]) == ("Hello", "Hello there")
+    assert message["reference"] == {"order": "7"}
+
+
+def test_firebase_keeps_nothing_of_a_dry_run(box: Box, firebase: firebase_admin.App) -> None:
+    assert messaging.send(push("device-7"), dry_run=True, app=firebase).startswith("projects/")
+    assert box.messages() == []
+
+
+def test_firebase_refuses(box: Box, firebase: firebase_admin.App) -> None:
+    tokens = ("bounce-7", "suppressed-7", "invalid-7", "device-7")
+    told = messaging.send_each([push(token) for token in tokens], app=firebase)
+    assert [type(one.exception) for one in told.responses] == [
+        messaging.UnregisteredError,
+        messaging.SenderIdMismatchError,
+        InvalidArgumentError,
+        type(None),
+    ]
+    assert box.message()["to"] == ["device-7"]
 
 
 # --- Slack ---

@@ -220,7 +220,23 @@ async def test_one_that_cannot_be_stored_keeps_no_other_unread(system: System, d
         ]
         assert problem == "storing what it says failed: RaiseError"
         await connection.execute("DROP TRIGGER refuse ON receipts")
-        await connection.execute("UPDATE callbacks SET problem = NULL")
     finally:
         await connection.close()
+    assert await retried(system, account="other") == 0
+    assert await retried(system, ids=[str(uuid.uuid4())]) == 0
+    [listed] = await unread(system, account="mail")
+    assert (listed["account"], listed["problem"]) == ("mail", problem)
+    assert await unread(system, account="other") == []
+    assert await unread(system, cursor=listed["callback_id"]) == []
+    assert await retried(system, ids=[listed["callback_id"]]) == 1
     await delivery(system, first, "delivered")
+    assert await unread(system) == []
+
+
+async def unread(system: System, **query: str) -> Any:
+    asked = "&".join(f"{name}={value}" for name, value in query.items())
+    return (await system.call("GET", f"/unread-callbacks?{asked}")).body["callbacks"]
+
+
+async def retried(system: System, **wanted: Any) -> Any:
+    return (await system.call("POST", "/unread-callbacks/retry", wanted)).body["retried"]

@@ -55,6 +55,7 @@ from tidings.api.routes import (
     template_versions,
     templates,
     topics,
+    unread_callbacks,
     user_data,
     user_import,
     users,
@@ -94,6 +95,7 @@ RESOURCES = (
     accounts,
     event_subscriptions,
     events,
+    unread_callbacks,
     operations,
 )
 

@@ -9,10 +9,10 @@ from tidings.api.parts import Parts
 from tidings.domain import limits as rules
 from tidings.domain.channels import Channel
 from tidings.domain.limits import Limit, Scope, holds_for, key_of
+from tidings.domain.phones import country_of
 from tidings.domain.provider import Account
-from tidings.domain.routing import Facts, route, service_at
+from tidings.domain.routing import Facts, needed, route, service_at
 from tidings.intake.drafting import Draft
-from tidings.providers.texting import country_of
 from tidings.store import limits
 from tidings.store.acceptance import NewDelivery
 
@@ -90,6 +90,7 @@ class Forecast:
                 draft.row.category,
                 country=country_of(one.address or "") if one.channel is Channel.SMS else None,
                 service=service_at(one.channel, one.address or ""),
+                needs=needed(one.channel, draft.row.payload),
             ),
             pinned=None,
             avoid=(),

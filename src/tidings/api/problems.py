@@ -34,6 +34,7 @@ class Code(Enum):
     ALREADY_EXPIRED = "already_expired", 400, "The notification has already expired"
     TOO_MANY_DELIVERIES = "too_many_deliveries", 400, "The notification has too many addresses"
     INVALID_DATA = "invalid_data", 400, "The data does not fit the template"
+    COPIES_NOT_SUPPORTED = "copies_not_supported", 400, "No account can send to cc and bcc"
     UNAUTHORIZED = "unauthorized", 401, "No valid API key"
     TOKEN_EXPIRED = "token_expired", 401, "The user's token has expired"
     CALLBACK_REFUSED = "callback_refused", 403, "The callback is not the vendor's"

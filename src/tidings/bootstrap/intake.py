@@ -59,7 +59,12 @@ def reach_of(accounts: list[Account], manifests: Mapping[str, Manifest]) -> Reac
         if field and (address := account.text(field)):
             for channel in account.channels:
                 defaults.setdefault(channel, address)
-    return Reach({channel for account in accounts for channel in account.channels}, defaults)
+    copies = any(
+        Channel.EMAIL in account.channels and "cc and bcc" in account.features
+        for account in accounts
+    )
+    served = {channel for account in accounts for channel in account.channels}
+    return Reach(served, defaults, copies)
 
 
 def notifying(pool: Pool) -> Callable[[], Awaitable[None]]:

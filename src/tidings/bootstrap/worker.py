@@ -159,11 +159,13 @@ def open_accounts(
     teller: Teller | None = None,
 ) -> Accounts:
     """Every account with its provider; none is connected before it is used. teller: is told whose feeds changed."""
+    http = HttpClient()
     ports = Ports(
-        http=HttpClient(),
+        http=http,
         guarded=GuardedHttp(Guard(read_allowed(foundation.settings.outbound.allow))),
         store_in_app=_store_in_app(pool, foundation.keyring, teller or open_teller(pool)),
         store_outbox=_store_outbox(pool, foundation.keyring),
+        trusting=http.trusting,
     )
     manifests = foundation.catalogue.manifests
     return Accounts(

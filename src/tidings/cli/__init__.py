@@ -51,6 +51,9 @@ class _Commands(LazyGroup):
         "events": Lazy("tidings.cli.events", "Tell applications what becomes of messages.", _SETUP),
         "accounts": Lazy("tidings.cli.accounts", "Show the accounts and their health.", _SETUP),
         "limits": Lazy("tidings.cli.limits", "Show the rate limits and their use.", _SETUP),
+        "callbacks": Lazy(
+            "tidings.cli.callbacks", "Read again what vendors reported and was not read.", _CARE
+        ),
         "keyring": Lazy("tidings.cli.keyring", "Make, show and rotate encryption keys.", _CARE),
         "audit": Lazy("tidings.cli.audit", "Check every row against what is promised.", _CARE),
         "doctor": Lazy("tidings.cli.doctor", "Check this installation; say what to mend.", _CARE),

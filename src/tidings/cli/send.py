@@ -34,6 +34,9 @@ def send(
     collapse_key: options.CollapseKey = None,
     on_unknown: options.OnUnknownOption = None,
     metadata: options.Metadata = None,
+    reply_to: options.ReplyTo = None,
+    cc: options.Cc = None,
+    bcc: options.Bcc = None,
     file: options.File = None,
     idempotency_prefix: options.IdempotencyPrefix = None,
     resume: options.Resume = None,
@@ -61,6 +64,7 @@ def send(
         "collapse_key": collapse_key,
         "on_unknown": on_unknown,
         "metadata": None if metadata is None else pairs("--metadata", metadata),
+        "email": _email(reply_to, cc, bcc),
     }
     asked = {name: value for name, value in single.items() if value is not None}
     if file is not None and (asked or idempotency_key):
@@ -92,6 +96,13 @@ def _recipient(to: list[str] | None, given: str | None) -> dict[str, Any] | None
             raise typer.BadParameter("give --to or --recipient, not both", param_hint="--recipient")
         return json_object("--recipient", given)
     return recipient(to) if to else None
+
+
+def _email(
+    reply_to: str | None, cc: list[str] | None, bcc: list[str] | None
+) -> dict[str, Any] | None:
+    given = {"reply_to": reply_to, "cc": cc, "bcc": bcc}
+    return {name: value for name, value in given.items() if value} or None
 
 
 def _send_one(

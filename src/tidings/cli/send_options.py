@@ -62,6 +62,18 @@ Metadata: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="Repeatable.", rich_help_panel=_MORE),
 ]
+ReplyTo: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="EMAIL", help="Where answers to an email go.", rich_help_panel=_MORE),
+]
+Cc: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="EMAIL", help="A copy of an email; repeatable.", rich_help_panel=_MORE),
+]
+Bcc: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(metavar="EMAIL", help="Unseen by the others.", rich_help_panel=_MORE),
+]
 File: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -88,12 +88,16 @@ def subscribers(
     console().print(table(("user", "since"), rows) if rows else "Nobody.")
 
 
-def pages(api: Api, name: str, *path: str, most: int | None = None) -> Iterator[dict[str, Any]]:
+def pages(
+    api: Api, name: str, *path: str, most: int | None = None, **query: Any
+) -> Iterator[dict[str, Any]]:
     """The entries of a list, up to `most`."""
     cursor: str | None = None
     left = most
     while left is None or left > 0:
-        page = api.get(*path, cursor=cursor, limit=_PAGE if left is None else min(left, _PAGE))
+        page = api.get(
+            *path, cursor=cursor, limit=_PAGE if left is None else min(left, _PAGE), **query
+        )
         yield from page[name]
         left = None if left is None else left - len(page[name])
         cursor = page["next_cursor"]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 import structlog
 
@@ -115,7 +116,7 @@ def prepare(
         notification_id=work.notification_id,
         channel=work.channel,
         address=work.address,
-        content=urls.on(_from(content, sender)),
+        content=urls.on(_addressed(content, sender, work.payload.get("email"))),
         accepted_at=ids.time_of(work.notification_id),
         category=work.category,
         attempt=attempt,
@@ -142,7 +143,17 @@ def _telling(work: Work, attempt: int) -> Message:
     )
 
 
-def _from(content: Content, sender: str | None) -> Content:
-    if sender is None or not isinstance(content, EmailContent):
+def _addressed(content: Content, sender: str | None, options: Mapping[str, Any] | None) -> Content:
+    """An email from this sender; options: what the request says goes before what the template does."""
+    if not isinstance(content, EmailContent):
         return content
-    return replace(content, sender=sender)
+    if sender is not None:
+        content = replace(content, sender=sender)
+    if not options:
+        return content
+    return replace(
+        content,
+        reply_to=options.get("reply_to", content.reply_to),
+        cc=tuple(options.get("cc", ())),
+        bcc=tuple(options.get("bcc", ())),
+    )

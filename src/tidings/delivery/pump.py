@@ -14,8 +14,10 @@ from uuid import UUID
 import structlog
 
 from tidings.delivery.accounts import Accounts
+from tidings.delivery.admission import Admission
 from tidings.delivery.calling import Caller, Ready, in_batches
 from tidings.delivery.claiming import Claimer
+from tidings.delivery.deciding import Decider
 from tidings.delivery.expiring import Expirer
 from tidings.delivery.gates import Gates
 from tidings.delivery.holding import Holdings
@@ -118,25 +120,38 @@ class Pump:
             late=self._late,
             are_held=self._holdings.are_sure,
         )
+        decider = Decider(
+            accounts=accounts,
+            templates=templates,
+            batches=batches,
+            verdicts=self._verdicts,
+            wishes=wishes,
+            metrics=metrics,
+            links=links,
+            marker=marker,
+            now=_now,
+        )
+        admission = Admission(
+            limits=limits,
+            gates=self._gates,
+            accounts=accounts,
+            verdicts=self._verdicts,
+            metrics=metrics,
+        )
         self._starter = Starter(
             pool=pool,
             keyring=keyring,
             accounts=accounts,
             templates=templates,
             batches=batches,
-            verdicts=self._verdicts,
             wishes=wishes,
             subscribers=subscribers,
-            metrics=metrics,
-            limits=limits,
-            gates=self._gates,
-            links=links,
-            marker=marker,
+            decider=decider,
+            admission=admission,
             lease=settings.lease,
             conclude=self._ledger.add,
             hold=self._holdings.hold,
             drop=self._holdings.drop,
-            now=_now,
         )
         self._expirer = Expirer(
             pool,

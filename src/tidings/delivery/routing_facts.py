@@ -1,9 +1,8 @@
 """What the choice of an account may depend on."""
 
-import phonenumbers
-
 from tidings.domain.channels import Channel
-from tidings.domain.routing import Facts, service_at
+from tidings.domain.phones import country_of
+from tidings.domain.routing import Facts, needed, service_at
 from tidings.store.deliveries import Work
 
 
@@ -12,18 +11,8 @@ def facts_of(work: Work) -> Facts:
     sender_domain = work.sender.domain if work.sender else None
     return Facts(
         category=work.category,
-        country=country_of(work),
+        country=country_of(work.address) if work.channel is Channel.SMS else None,
         sender_domain=sender_domain,
         service=service_at(work.channel, work.address),
+        needs=needed(work.channel, work.payload),
     )
-
-
-def country_of(work: Work) -> str | None:
-    """Where the recipient's phone is from, ISO 3166."""
-    if work.channel is not Channel.SMS:
-        return None
-    try:
-        number = phonenumbers.parse(work.address)
-    except phonenumbers.NumberParseException:
-        return None
-    return phonenumbers.region_code_for_number(number)

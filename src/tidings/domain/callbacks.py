@@ -42,7 +42,7 @@ class Callbacks(Protocol):
 
     verify() works on the raw bytes and does not raise; only certificates that the vendor publishes may be fetched.
     receipts() is pure, reads only what was verified, gives an event that it does not know as `other`, and raises
-    UnreadableCallback where the whole is not in the vendor's form.
+    UnreadableCallback where it is not in the vendor's form, with the receipts of those parts that are.
     """
 
     async def verify(self, raw: RawCallback) -> Verified | Refused: ...
@@ -51,4 +51,11 @@ class Callbacks(Protocol):
 
 
 class UnreadableCallback(Exception):
-    """A verified callback that is not in the vendor's form. Its text holds nothing of the callback."""
+    """A verified callback that is not, or not all, in the vendor's form. Its text holds nothing of the callback.
+
+    receipts: of those parts that can be read, which count.
+    """
+
+    def __init__(self, problem: str, receipts: Sequence[Receipt] = ()) -> None:
+        super().__init__(problem)
+        self.receipts = receipts

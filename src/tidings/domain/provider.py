@@ -71,7 +71,7 @@ class Account:
 
     order: of several for a channel, the lowest goes first; weight: among those of one order. categories,
     countries, sender_domains: it takes only messages of these; empty takes all. sender_domain: of the address that
-    it sends email from by itself. services: the manifest's.
+    it sends email from by itself. services, features: the manifest's.
     """
 
     name: str
@@ -87,6 +87,7 @@ class Account:
     sender_domains: tuple[str, ...] = ()
     sender_domain: str = ""
     services: tuple[str, ...] = ()
+    features: tuple[Feature, ...] = ()
 
     def permits(self, sender_domain: str) -> bool:
         """Whether it may send email from there."""

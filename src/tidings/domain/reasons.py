@@ -24,6 +24,10 @@ class Reason(StrEnum):
         "The category is off on this channel for those who did not turn it on.",
     )
     ADDRESS_SUPPRESSED = "address_suppressed", "The address is on the suppression list."
+    COPY_SUPPRESSED = (
+        "copy_suppressed",
+        "An address in cc or bcc is on the suppression list, and gets no copy.",
+    )
     QUIET_HOURS = "quiet_hours", "Waits: the recipient's quiet hours are not over."
     SEND_WINDOW = "send_window", "Waits: the send window of the category is not open."
     NO_SEND_TIME = (

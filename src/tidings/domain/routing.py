@@ -1,14 +1,17 @@
 """Which of several accounts takes a message: by conditions, order and weight, and past those that fail."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
+from typing import Any
 
 from tidings.domain.channels import Channel
 from tidings.domain.chat import service_of
-from tidings.domain.provider import Account
+from tidings.domain.provider import Account, Feature
 from tidings.domain.push import push_service_of
 from tidings.domain.reasons import Reason
 from tidings.domain.records import record
+
+_COPIES: tuple[Feature, ...] = ("cc and bcc",)
 
 
 class Choice(StrEnum):
@@ -52,12 +55,13 @@ CURABLE = frozenset(
 class Facts:
     """What conditions speak of. country: of the recipient's phone, ISO 3166; sender_domain: of the address
     that the message is from, where its template names one; else it is from the account's own. service: to which a chat
-    or push address belongs."""
+    or push address belongs. needs: what the account must pass on."""
 
     category: str
     country: str | None = None
     sender_domain: str | None = None
     service: str | None = None
+    needs: tuple[Feature, ...] = ()
 
 
 @record
@@ -76,6 +80,13 @@ def service_at(channel: Channel, address: str) -> str | None:
     return service_of(address) if channel is Channel.CHAT else None
 
 
+def needed(channel: Channel, payload: Mapping[str, Any]) -> tuple[Feature, ...]:
+    """What an account must pass on of a notification with this payload."""
+    if channel is not Channel.EMAIL or not (options := payload.get("email")):
+        return ()
+    return _COPIES if "cc" in options or "bcc" in options else ()
+
+
 def fits(account: Account, facts: Facts) -> bool:
     return (
         (not account.categories or facts.category in account.categories)
@@ -85,6 +96,7 @@ def fits(account: Account, facts: Facts) -> bool:
             not account.sender_domains
             or (facts.sender_domain or account.sender_domain) in account.sender_domains
         )
+        and (not facts.needs or set(facts.needs) <= set(account.features))
     )
 
 

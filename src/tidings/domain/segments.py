@@ -32,11 +32,11 @@ def segments(text: str) -> Segments:
 
     A character of two units is never cut in half between two parts, which may leave a unit unused.
     """
-    if not foreign_to_gsm(text):
-        widths = [2 if character in _EXTENDED else 1 for character in text]
-        return _counted("gsm7", widths, alone=160, joined=153)
-    widths = [2 if character > "\uffff" else 1 for character in text]
-    return _counted("ucs2", widths, alone=70, joined=67)
+    characters = frozenset(text)
+    if characters <= _GSM:
+        return _counted("gsm7", text, characters & _EXTENDED, alone=160, joined=153)
+    beyond = frozenset(character for character in characters if character > "\uffff")
+    return _counted("ucs2", text, beyond, alone=70, joined=67)
 
 
 def foreign_to_gsm(text: str) -> str:
@@ -45,13 +45,16 @@ def foreign_to_gsm(text: str) -> str:
     return "".join(dict.fromkeys(one for one in text if one not in _GSM))
 
 
-def _counted(encoding: Encoding, widths: list[int], *, alone: int, joined: int) -> Segments:
-    """alone: units in the only part; joined: units in each of several."""
-    units = sum(widths)
+def _counted(
+    encoding: Encoding, text: str, wide: frozenset[str], *, alone: int, joined: int
+) -> Segments:
+    """wide: characters of two units. alone: units in the only part; joined: units in each of several."""
+    units = len(text) + sum(map(text.count, wide))
     if units <= alone:
         return Segments(encoding, units, 1)
     parts, used = 1, 0
-    for width in widths:
+    for character in text:
+        width = 2 if character in wide else 1
         if used + width > joined:
             parts, used = parts + 1, 0
         used += width

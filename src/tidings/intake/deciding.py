@@ -11,8 +11,10 @@ from tidings.domain.channels import Channel
 from tidings.domain.send_times import SendTimes
 from tidings.domain.suppressions import Block, blocked
 from tidings.domain.templates import TemplateVersion
+from tidings.intake.copying import copies_of
 from tidings.intake.drafting import Addresses, Draft, Reach, Submission, addresses_of, draft
 from tidings.intake.refusals import Refusal
+from tidings.intake.request import EmailOptions
 from tidings.store import people, suppressions
 from tidings.store.categories import CategoryCache
 from tidings.store.database import Connection, Pool
@@ -81,7 +83,12 @@ class Decider:
             for one, person in zip(batch, persons, strict=True)
         ]
         categories = {known.category(submission).id for submission in batch}
-        blocks = await self._blocks(connection, reached, categories)
+        # A copy is kept from an address as a message is.
+        written = [
+            _with_copies(addresses, one.request.email) if one.request.email else addresses
+            for one, addresses in zip(batch, reached, strict=True)
+        ]
+        blocks = await self._blocks(connection, written, categories)
         now = self._now()
         return [
             draft(
@@ -90,13 +97,15 @@ class Decider:
                 person,
                 addresses,
                 category=(category := known.category(submission)),
-                suppressed=_kept_away(blocks, addresses, category),
+                suppressed=_kept_away(blocks, everybody, category),
                 reach=self._reach,
                 times=self._times,
                 now=now,
                 new_id=self._new_id,
             )
-            for submission, person, addresses in zip(batch, persons, reached, strict=True)
+            for submission, person, addresses, everybody in zip(
+                batch, persons, reached, written, strict=True
+            )
         ]
 
     async def _people(
@@ -125,6 +134,13 @@ class Decider:
         if not found:
             return {}
         return {pair: found[digest] for pair, digest in hashes.items() if digest in found}
+
+
+def _with_copies(addresses: Addresses, options: EmailOptions) -> Addresses:
+    return {
+        **addresses,
+        Channel.EMAIL: (*addresses.get(Channel.EMAIL, ()), *copies_of(options)),
+    }
 
 
 def _kept_away(

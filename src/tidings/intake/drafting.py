@@ -14,10 +14,12 @@ from tidings.domain.lanes import Lane, lane_number
 from tidings.domain.planning import PlannedDelivery, Situation, plan, reachable, timing
 from tidings.domain.preferences import Rule
 from tidings.domain.priorities import Priority
+from tidings.domain.reasons import Reason
 from tidings.domain.records import record
 from tidings.domain.send_times import SendTimes
 from tidings.domain.templates import TemplateVersion
 from tidings.domain.zones import at_wall_time
+from tidings.intake.copying import Addressed, addressed, no_account
 from tidings.intake.refusals import Refusal, RefusalCode, misfit
 from tidings.intake.request import Recipient, SendRequest
 from tidings.store.acceptance import NewDelivery
@@ -58,10 +60,12 @@ Result = Receipt | Refusal
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What the configured accounts can do: channels served, and addresses for recipients without one."""
+    """What the configured accounts can do: channels served, and addresses for recipients without one. copies: whether
+    an account for email passes cc and bcc on."""
 
     channels: Collection[Channel]
     default_addresses: Mapping[Channel, str] = field(default_factory=dict, repr=False)
+    copies: bool = True
 
 
 @record
@@ -152,10 +156,14 @@ def draft(
         )
     )
     unreadable = person.unreadable and _needs_stored(request, template, addresses)
-    if (refusal := _refusal(planned, unreadable=unreadable)) is not None:
+    refusal = _refusal(planned, unreadable=unreadable)
+    if refusal := refusal or no_account(request.email, can_copy=reach.copies):
         return refusal
+    email = addressed(request.email, addresses.get(Channel.EMAIL, ()), suppressed)
     row = _row(submission.digest_notification or new_id(), submission, template, person, send_at)
-    deliveries = _deliveries(row, planned, submission)
+    if email.options:
+        row = replace(row, payload={**row.payload, "email": email.options})
+    deliveries = _deliveries(row, planned, submission, email)
     if gathered:
         # The window is of its members; each opened one, or was left out.
         return Draft(row, deliveries, submission)
@@ -171,8 +179,12 @@ def draft(
 
 
 def _waits(request: SendRequest) -> bool:
-    """Whether it may wait for others to be told with."""
-    return request.priority != "critical" and request.recipient.user_id is not None
+    """Whether it may wait for others to be told with. Who gets a copy of one is not to read the others."""
+    return (
+        request.priority != "critical"
+        and request.recipient.user_id is not None
+        and request.email is None
+    )
 
 
 def _alone(row: NotificationRow) -> NotificationRow:
@@ -260,7 +272,10 @@ def _row(
 
 
 def _deliveries(
-    row: NotificationRow, planned: Sequence[PlannedDelivery], submission: Submission
+    row: NotificationRow,
+    planned: Sequence[PlannedDelivery],
+    submission: Submission,
+    email: Addressed,
 ) -> list[NewDelivery]:
     return [
         NewDelivery(
@@ -273,7 +288,7 @@ def _deliveries(
             queued=one.queued,
             lane=Lane(row.priority, lane_number(submission.app, one.channel)),
             due_at=_due_at(row, one),
-            decisions=_decisions(one, submission.request.recipient),
+            decisions=_decisions(one, submission.request.recipient, email),
         )
         for ordinal, one in enumerate(planned, start=1)
     ]
@@ -286,13 +301,15 @@ def _due_at(row: NotificationRow, planned: PlannedDelivery) -> datetime | None:
     return min(planned.until, row.expires_at)
 
 
-def _decisions(planned: PlannedDelivery, recipient: Recipient) -> str | None:
+def _decisions(planned: PlannedDelivery, recipient: Recipient, email: Addressed) -> str | None:
     """What is not told by the other columns, and differs from what is usual."""
     words: list[str] = []
     if planned.address is not None and (origin := _origin(planned.channel, recipient)):
         words.append(word(origin))
     if planned.rule is not None and planned.rule is not Rule.CATEGORY_DEFAULT:
         words.append(word(planned.rule))
+    if email.left_out and planned.channel is Channel.EMAIL:
+        words.append(word(Reason.COPY_SUPPRESSED))
     if planned.until is not None and planned.reason is not None:
         words.append(word(planned.reason, until=planned.until))
     return remembered(words)

@@ -16,6 +16,7 @@ class RefusalCode(StrEnum):
     ALREADY_EXPIRED = "already_expired"
     TOO_MANY_DELIVERIES = "too_many_deliveries"
     INVALID_DATA = "invalid_data"
+    COPIES_NOT_SUPPORTED = "copies_not_supported"
     RECIPIENT_UNREADABLE = "recipient_unreadable"
     INTERNAL_ERROR = "internal_error"
 

@@ -93,6 +93,9 @@ def _wall_time(value: object) -> object:
     return value
 
 
+MOST_COPIES = 20
+"""In cc, and in bcc; all vendors take 50 recipients of one email."""
+
 # For the OpenAPI document; the validator's message is clearer than that of a pattern.
 _PLAIN: dict[str, JsonValue] = {"pattern": r"^[^\x00-\x1f\x7f]+$"}
 
@@ -194,10 +197,19 @@ class Content(Wire):
     ] = Field(default_factory=dict)
 
 
+class EmailOptions(Wire):
+    """What an email has beside its content. cc, bcc: who gets a copy; bcc, unseen by the others."""
+
+    reply_to: Email | None = None
+    cc: Annotated[list[Email], Field(max_length=MOST_COPIES)] = Field(default_factory=list)
+    bcc: Annotated[list[Email], Field(max_length=MOST_COPIES)] = Field(default_factory=list)
+
+
 class RepeatableRequest(Content):
-    """What is sent, to whom and how: all that can be the same each time."""
+    """What is sent, to whom and how: all that can be the same each time. email: for the channel email alone."""
 
     recipient: Recipient
+    email: EmailOptions | None = None
 
 
 class Times(Wire):

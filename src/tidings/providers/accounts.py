@@ -92,6 +92,7 @@ def _build(
         sender_domains=tuple(map(ascii_domain, declared.sender_domains)),
         sender_domain=_sender_domain(channels, values.get("from")),
         services=manifest.services,
+        features=manifest.features,
     )
     return account, []
 
@@ -172,4 +173,5 @@ def _default(
         # A lease outlives every time-out, the defaults' too.
         timeout=min(10.0, settings.worker.lease / 2),
         values={},
+        features=manifest.features,
     )

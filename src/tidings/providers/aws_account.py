@@ -7,7 +7,7 @@ import re
 
 from tidings.domain.provider import Account, Field
 from tidings.providers.refusals import ACCOUNT, CREDENTIALS, THROTTLED, UNAVAILABLE, Rule, rule
-from tidings.providers.vendor import read_endpoint
+from tidings.providers.vendor import CA_FILE, read_endpoint
 from tidings.settings import SettingsError
 
 FIELDS = (
@@ -21,6 +21,7 @@ FIELDS = (
         "http only to this machine.",
         kind="url",
     ),
+    CA_FILE,
 )
 
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")

@@ -1,8 +1,8 @@
 """Every provider there is: one line each, and those that other installed packages bring."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeAlias, TypeVar
 
@@ -42,7 +42,7 @@ from tidings.providers.telegram.manifest import MANIFEST as TELEGRAM
 from tidings.providers.telegram.send import TelegramApi
 from tidings.providers.twilio.manifest import MANIFEST as TWILIO
 from tidings.providers.twilio.send import TwilioApi
-from tidings.providers.vendor import Api, VendorProvider
+from tidings.providers.vendor import CA_FILE, Api, VendorProvider, read_authorities
 from tidings.providers.vonage.manifest import MANIFEST as VONAGE
 from tidings.providers.vonage.send import VonageApi
 from tidings.providers.webhook.manifest import MANIFEST as WEBHOOK
@@ -58,12 +58,16 @@ GROUP = "tidings.providers"
 third where the provider calls back."""
 
 
+def _trusts_no_more(_: Sequence[bytes]) -> Http:
+    raise SettingsError("ca_file: not for this HTTP client, which is not Tidings' own")
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What providers may need of the rest of Tidings; made by the composition root.
 
     http: for vendors' servers, as configured. guarded: for addresses that recipients choose.
-    clock: seconds since the epoch.
+    clock: seconds since the epoch. trusting: the like of `http` that also trusts these certificates (PEM).
     """
 
     http: Http
@@ -71,6 +75,7 @@ class Ports:
     store_in_app: Store
     store_outbox: StoreOutbox
     clock: Callable[[], float] = time.time
+    trusting: Callable[[Sequence[bytes]], Http] = _trusts_no_more
 
 
 Factory: TypeAlias = Callable[[Account, Ports], Provider]
@@ -156,7 +161,9 @@ class Catalogue:
     def provider_of(self, account: Account, ports: Ports) -> Provider:
         """The provider of a validated account. Raises SettingsError for values that cannot work
         together."""
-        _, factory = self.listings[account.provider]
+        manifest, factory = self.listings[account.provider]
+        if CA_FILE in manifest.fields and account.text(CA_FILE.name):
+            ports = replace(ports, http=ports.trusting(read_authorities(account)))
         return factory(account, ports)
 
     def callbacks_of(self, account: Account, ports: CallbackPorts) -> Callbacks | None:

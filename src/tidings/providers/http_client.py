@@ -38,6 +38,15 @@ class HttpClient:
         self._multiplexed: dict[Origin, Client] = {}
         self._known: set[Origin] = set()
         self._asking: dict[Origin, asyncio.Lock] = {}
+        self._trusting: list[HttpClient] = []
+
+    def trusting(self, certificates: Sequence[bytes]) -> "HttpClient":
+        """One that also trusts these certificates (PEM), and is closed with this one. Raises HttpSetupError."""
+        made = HttpClient(
+            connect_timeout=self._connect_timeout, trust=(*self._trust, *certificates)
+        )
+        self._trusting.append(made)
+        return made
 
     async def send(self, request: Request) -> Answer | Failure:
         url = parse_url(request.url)
@@ -58,6 +67,8 @@ class HttpClient:
         self._dialler.close()
         for client in self._multiplexed.values():
             await client.close()
+        for other in self._trusting:
+            await other.close()
 
     async def _send(self, origin: Origin, request: Request, url: Url) -> Answer | Failure:
         client = self._multiplexed.get(origin)

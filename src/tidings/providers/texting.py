@@ -4,11 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import phonenumbers
-from phonenumbers import NumberParseException
-
 from tidings.domain.messages import Message, SmsContent
 from tidings.domain.outcomes import Permanent, Transient
+from tidings.domain.phones import country_of
 from tidings.domain.provider import Account, Field
 from tidings.domain.reasons import Reason
 from tidings.domain.segments import Segments, segments
@@ -34,7 +32,6 @@ MAX_PARTS = Field(
     unit="parts",
 )
 
-_E164 = re.compile(r"\+[1-9][0-9]{1,14}")
 _SENDER = re.compile(r"\+[1-9][0-9]{1,14}|[0-9]{3,8}|(?=.*[A-Za-z])[A-Za-z0-9 &._-]{1,11}")
 _COUNTRY = re.compile(r"[A-Z]{2}|\*")
 
@@ -87,24 +84,6 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def country_of(number: str) -> str | None:
-    """The country of a number in E.164; None when it cannot be a number.
-
-    Only the length is held against the country's plan: ranges are opened faster than any copy of the
-    plans is renewed. Where several countries share a code and the range tells nothing, the first one.
-    """
-    if not _E164.fullmatch(number):
-        return None
-    try:
-        parsed = phonenumbers.parse(number)
-    except NumberParseException:
-        return None
-    if not phonenumbers.is_possible_number(parsed):
-        return None
-    exact: str | None = phonenumbers.region_code_for_number(parsed)
-    return exact or str(phonenumbers.region_code_for_country_code(parsed.country_code or 0))
 
 
 def read_senders(account: Account) -> Mapping[str, str]:

@@ -9,9 +9,13 @@ import ipaddress
 import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from pyreqwest.http import Url
 
 from tidings.domain.messages import Message
@@ -193,6 +197,12 @@ def endpoint_field(default: str) -> Field:
     )
 
 
+CA_FILE = Field(
+    "ca_file",
+    "PEM file of certificate authorities to trust beside the system's, for an endpoint of your own.",
+)
+
+
 def read_endpoint(account: Account, otherwise: str = "") -> str:
     """The endpoint without a slash at its end. otherwise: where the account names none. Raises
     SettingsError."""
@@ -206,6 +216,21 @@ def read_endpoint(account: Account, otherwise: str = "") -> str:
     return text.rstrip("/")
 
 
+def read_authorities(account: Account) -> Sequence[bytes]:
+    """The certificates of the account's own authorities, each in PEM. Raises SettingsError."""
+    path = account.text(CA_FILE.name)
+    try:
+        found = x509.load_pem_x509_certificates(Path(path).read_bytes())
+    except OSError as error:
+        wrong = error.strerror or str(error)
+    except ValueError:
+        wrong = "it holds no certificates in PEM"
+    else:
+        return [one.public_bytes(Encoding.PEM) for one in found]
+    raise SettingsError(f"accounts.{account.name}.ca_file: {path} cannot be used: {wrong}")
+
+
+@lru_cache(256)
 def is_loopback(host: str) -> bool:
     """Whether a URL's host is this machine."""
     if host == "localhost":

@@ -1,21 +1,19 @@
-"""What a source in Jinja2 holds that fails whatever the data is: known when it is saved, and not when it is sent."""
+"""What fails whatever the data is, in any engine: found by trying a value of each kind."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from jinja2 import Environment, Template, UndefinedError, nodes
+from jinja2 import UndefinedError
+from liquid.exceptions import UndefinedError as LiquidUndefinedError
 
-from tidings.rendering.allowance import NotPrintableError, joined
+from tidings.rendering.allowance import NotPrintableError
 
-Render = Callable[[Template, Mapping[str, Any]], Any]
-Compile = Callable[[nodes.Template], Template]
-
-_VALUE = "value"
 _SAMPLES: Sequence[Any] = (
     "Ann",
     "2030-01-31T09:30:00Z",
     "2030-01-31",
     "12.50",
+    "QW5u",
     3,
     12.5,
     True,
@@ -24,77 +22,29 @@ _SAMPLES: Sequence[Any] = (
     [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}],
     {"a": 1, "b": 2},
 )
-"""One of each kind that JSON has, and of what filters make of texts."""
-_LAZY = frozenset(
-    {"map", "select", "reject", "selectattr", "rejectattr", "unique", "batch", "slice"}
-)
-"""They fail when their result is used."""
-_OF_ITS_TEXT = frozenset({"format"})
-"""Whether their arguments fit depends on what the text says."""
+"""One of each kind that JSON has, and of what filters take of texts: a name, times, an amount, base64."""
 
 
-def mistakes(
-    parsed: nodes.Template, works: Callable[[nodes.Filter], bool]
-) -> Iterator[tuple[int, str, str]]:
-    """(line, name on it, what is wrong). works: whether there may be a value with which the filter does."""
-    for division in parsed.find_all((nodes.Div, nodes.FloorDiv)):
-        if isinstance(division.right, nodes.Const) and division.right.value == 0:
-            yield division.lineno, "", "It divides by zero."
-    for member in parsed.find_all(nodes.Getattr):
-        if member.attr.startswith("__") and member.attr.endswith("__"):
-            yield member.lineno, member.attr, f"{member.attr!r} cannot be reached."
-    for one in parsed.find_all(nodes.Filter):
-        if one.name not in _OF_ITS_TEXT and _is_constant(one) and not works(one):
-            said = f"The filter {one.name!r} works with no value when it is given this."
-            yield one.lineno, one.name, said
+def works_with_any(attempt: Callable[[Any], object]) -> bool:
+    """Whether there is a kind of value with which it does not fail."""
+    return any(_works(attempt, sample) for sample in _SAMPLES)
 
 
-def may_work(
-    one: nodes.Filter,
-    environment: Environment,
-    compiled: Compile,
-    render: Render,
-    names: Mapping[str, Any],
-) -> bool:
-    """Whether the filter, with its arguments, works for a value of any kind. names: what every template has."""
-    tried: nodes.Expr = nodes.Filter(
-        nodes.Name(_VALUE, "load"),
-        one.name,
-        one.args,
-        one.kwargs,
-        None,
-        None,
-    )
-    if one.name in _LAZY:
-        tried = nodes.Filter(tried, "list", [], [], None, None)
-    parsed = nodes.Template([nodes.Output([tried])], lineno=1)
-    parsed.set_environment(environment)
-    template = compiled(parsed)
-    return any(_works(template, render, {**names, _VALUE: sample}) for sample in _SAMPLES)
+def no_value(name: str) -> str:
+    """What is said of a filter that works with none."""
+    return f"The filter {name!r} works with no value when it is given this."
 
 
-def _works(template: Template, render: Render, context: Mapping[str, Any]) -> bool:
+def not_with_this(name: str) -> str:
+    """What is said of a filter that does not work with a value that stands in the source."""
+    return f"The filter {name!r} does not work with what stands before it."
+
+
+def _works(attempt: Callable[[Any], object], sample: Any) -> bool:
     try:
-        joined(render(template, context))
-    except (UndefinedError, NotPrintableError):
+        attempt(sample)
+    except (UndefinedError, LiquidUndefinedError, NotPrintableError):
         return True  # with other names in the data it may
     except Exception:  # noqa: BLE001 - a filter can raise anything
         return False
     return True
-
-
-def _is_constant(one: nodes.Filter) -> bool:
-    """Whether all that it is given stands in the source."""
-    given = [*one.args, *(pair.value for pair in one.kwargs)]
-    return one.dyn_args is None and one.dyn_kwargs is None and all(map(_is_literal, given))
-
-
-def _is_literal(node: nodes.Expr) -> bool:
-    match node:
-        case nodes.Const():
-            return True
-        case nodes.List() | nodes.Tuple():
-            return all(map(_is_literal, node.items))
-        case nodes.Neg():
-            return _is_literal(node.node)
-    return False

@@ -25,7 +25,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from tidings.domain.reasons import Reason
-from tidings.rendering import guards, hopeless
+from tidings.rendering import guards, jinja_hopeless
 from tidings.rendering.allowance import (
     KEY,
     Budget,
@@ -281,12 +281,12 @@ def _check_names(environment: _Environment, path: str, source: str, parsed: node
 
 
 def _check_hopes(environment: _Environment, path: str, source: str, parsed: nodes.Template) -> None:
-    for line, name, said in hopeless.mistakes(parsed, partial(_may_work, environment)):
+    for line, name, said in jinja_hopeless.mistakes(parsed, partial(_may_work, environment)):
         raise TemplateSourceError(path, said, line, _column(environment, source, line, name or "/"))
 
 
 def _may_work(environment: _Environment, one: nodes.Filter) -> bool:
-    return hopeless.may_work(
+    return jinja_hopeless.may_work(
         one,
         environment,
         lambda parsed: environment.from_string(_Guarded().visit(parsed)),

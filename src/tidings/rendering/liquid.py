@@ -22,7 +22,7 @@ from liquid.undefined import FalsyStrictUndefined, is_undefined
 from liquid.utils import ReadOnlyChainMap
 
 from tidings.domain.reasons import Reason
-from tidings.rendering import guards
+from tidings.rendering import guards, liquid_hopeless
 from tidings.rendering.allowance import (
     KEY,
     MAX_BITS,
@@ -253,8 +253,10 @@ def _check_comments(path: str, source: str) -> None:
 
 
 def _look(node: Node, template: BoundTemplate, *, looped: bool) -> None:
-    """At all below this node: ranges end, filters are known, and loops are what is broken off. Raises LiquidError."""
+    """At all below this node: ranges end, filters are known and may work, and loops are what is broken off. Raises
+    LiquidError."""
     waiting: list[Expression] = list(node.expressions())
+    found: list[Expression] = []
     while waiting:
         one = waiting.pop()
         if isinstance(one, RangeLiteral):
@@ -262,6 +264,12 @@ def _look(node: Node, template: BoundTemplate, *, looped: bool) -> None:
         elif isinstance(one, FilteredExpression):
             _know(one.filters or (), template.env)
         waiting.extend(one.children())
+        found.append(one)
+    # All filters are known, and ranges end.
+    for one in found:
+        liquid_hopeless.check(
+            one, lambda: _Context(template, Budget(), globals={**NAMES, **NOBODY})
+        )
     if isinstance(node, BreakNode | ContinueNode) and not looped:
         raise LiquidError("there is no loop around it", token=node.token)
     looped = looped or isinstance(node, ForNode | TablerowNode)

@@ -23,6 +23,15 @@ class StoredCallback:
     raw: RawCallback | None = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadCallback:
+    """problem: why it could not be read, or not in full."""
+
+    id: UUID
+    account: str
+    problem: str
+
+
 async def add(
     connection: Reader, fresh: Sequence[tuple[UUID, str, RawCallback]], keyring: KeyRing
 ) -> None:
@@ -65,12 +74,29 @@ async def finish(
         )
 
 
-async def retry(connection: Reader, account: str | None) -> int:
+async def unread(
+    connection: Reader, account: str | None, *, before: UUID | None, limit: int
+) -> list[UnreadCallback]:
+    """What could not be read, the newest first, below the id `before`."""
+    rows = await connection.fetch(
+        """SELECT id, account, problem FROM callbacks
+           WHERE problem IS NOT NULL AND ($1::text IS NULL OR account = $1) AND ($2::uuid IS NULL OR id < $2)
+           ORDER BY id DESC LIMIT $3""",
+        account,
+        before,
+        limit,
+    )
+    return [UnreadCallback(**row) for row in rows]
+
+
+async def retry(connection: Reader, account: str | None, ids: Sequence[UUID] | None) -> int:
     """Read once more what could not be; how many."""
     rows = await connection.fetch(
-        """UPDATE callbacks SET problem = NULL WHERE problem IS NOT NULL AND ($1::text IS NULL OR account = $1)
+        """UPDATE callbacks SET problem = NULL
+           WHERE problem IS NOT NULL AND ($1::text IS NULL OR account = $1) AND ($2::uuid[] IS NULL OR id = ANY ($2))
            RETURNING id""",
         account,
+        ids,
     )
     return len(rows)
 

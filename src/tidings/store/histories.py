@@ -74,6 +74,7 @@ def _notification(
         "notification_id": row["id"],
         "data": content.get("data"),
         "metadata": content.get("metadata"),
+        **({"email": content["email"]} if "email" in content else {}),
         "unreadable": payload is None,
         "deliveries": deliveries,
     }

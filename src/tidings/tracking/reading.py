@@ -168,6 +168,7 @@ class Reader:
                 try:
                     found += [(one.account, receipt) for receipt in source.receipts(one.raw)]
                 except UnreadableCallback as error:
+                    found += [(one.account, receipt) for receipt in error.receipts]
                     problems[one.id] = str(error)
                 except Exception as error:  # noqa: BLE001 - one that breaks its reader must not keep the others unread
                     problems[one.id] = f"reading it failed: {type(error).__name__}"

@@ -4,7 +4,7 @@ from tidings.domain.channels import Channel
 from tidings.domain.provider import Field, Manifest
 from tidings.domain.push import APNS
 from tidings.providers.notices import FIELDS
-from tidings.providers.vendor import endpoint_field
+from tidings.providers.vendor import CA_FILE, endpoint_field
 
 MANIFEST = Manifest(
     name="apns",
@@ -24,5 +24,6 @@ MANIFEST = Manifest(
         Field("topic", "The app's bundle id, e.g. com.example.shop.", required=True),
         *FIELDS,
         endpoint_field("https://api.push.apple.com"),
+        CA_FILE,
     ),
 )

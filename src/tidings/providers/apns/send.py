@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -30,6 +31,12 @@ _TOPIC = re.compile(r"[A-Za-z0-9.-]+")
 _NO_DEVICE = "0" * 64
 
 
+@dataclass(frozen=True, slots=True)
+class Push:
+    notice: Notice
+    body: bytes = field(repr=False)
+
+
 class ApnsApi:
     def __init__(self, account: Account, clock: Callable[[], float]) -> None:
         self._topic = account.text("topic").strip()
@@ -40,17 +47,21 @@ class ApnsApi:
         self._account = account
         self._clock = clock
 
-    def prepare(self, message: Message) -> Notice | Permanent:
+    def prepare(self, message: Message) -> Push | Permanent:
         notice = read_notice(message, APNS)
-        if isinstance(notice, Notice) and len(_payload(notice)) > _LARGEST:
+        if isinstance(notice, Permanent):
+            return notice
+        body = orjson.dumps(payload(notice))
+        if len(body) > _LARGEST:
             return Permanent(Reason.MESSAGE_TOO_LARGE, detail=f"more than {_LARGEST} bytes")
-        return notice
+        return Push(notice, body)
 
-    def groups(self, items: Sequence[Notice]) -> Sequence[Sequence[int]]:
+    def groups(self, items: Sequence[Push]) -> Sequence[Sequence[int]]:
         return one_each(items)
 
-    def call(self, items: Sequence[Notice]) -> Call:
-        [notice] = items
+    def call(self, items: Sequence[Push]) -> Call:
+        [push] = items
+        notice = push.notice
         now = self._clock()
         ttl = seconds_to_keep(self._account, notice, now)
         headers = {
@@ -61,13 +72,13 @@ class ApnsApi:
         }
         if collapse := collapse_id(notice, LONGEST_COLLAPSE_ID, COLLAPSE_ID):
             headers["apns-collapse-id"] = collapse
-        return Call("POST", f"/3/device/{notice.address}", headers, _payload(notice))
+        return Call("POST", f"/3/device/{notice.address}", headers, push.body)
 
-    def read(self, items: Sequence[Notice], answer: Answer, now: float) -> Sequence[Outcome]:
-        [notice] = items
+    def read(self, items: Sequence[Push], answer: Answer, now: float) -> Sequence[Outcome]:
+        [push] = items
         if answer.status != 200:
             return [TABLE.refusal(answer.status, _reason(answer), "", retry_after(answer, now))]
-        return [Accepted(answer.header("apns-id") or notice.delivery_id, detail="HTTP 200")]
+        return [Accepted(answer.header("apns-id") or push.notice.delivery_id, detail="HTTP 200")]
 
     def probe(self) -> Probe:
         """Nothing, for no device; Apple looks at the provider token and the topic first."""
@@ -83,16 +94,10 @@ class ApnsApi:
         }
 
 
-def apns_provider(
-    account: Account, http: Http, clock: Callable[[], float]
-) -> VendorProvider[Notice]:
+def apns_provider(account: Account, http: Http, clock: Callable[[], float]) -> VendorProvider[Push]:
     """Raises SettingsError for a key, id or topic that cannot be used."""
     bearing = BearingHttp(http, ProviderTokens(account, clock), _token_expired, scheme="bearer")
     return VendorProvider(account, ApnsApi(account, clock), bearing, clock)
-
-
-def _payload(notice: Notice) -> bytes:
-    return orjson.dumps(payload(notice))
 
 
 def _token_expired(answer: Answer) -> bool:

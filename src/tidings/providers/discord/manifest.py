@@ -3,7 +3,7 @@
 from tidings.domain.channels import Channel
 from tidings.domain.chat import DISCORD
 from tidings.domain.provider import Field, Manifest
-from tidings.providers.vendor import endpoint_field
+from tidings.providers.vendor import CA_FILE, endpoint_field
 
 MANIFEST = Manifest(
     name="discord",
@@ -21,5 +21,6 @@ MANIFEST = Manifest(
             secret=True,
         ),
         endpoint_field("https://discord.com"),
+        CA_FILE,
     ),
 )

@@ -4,7 +4,7 @@ from tidings.domain.channels import Channel
 from tidings.domain.provider import Field, Manifest
 from tidings.domain.push import FCM
 from tidings.providers.notices import FIELDS
-from tidings.providers.vendor import endpoint_field
+from tidings.providers.vendor import CA_FILE, endpoint_field
 
 MANIFEST = Manifest(
     name="fcm",
@@ -22,6 +22,7 @@ MANIFEST = Manifest(
         ),
         *FIELDS,
         endpoint_field("https://fcm.googleapis.com"),
+        CA_FILE,
         Field(
             "token_endpoint",
             "Where the service account signs in, if not at what its JSON names (`token_uri`).",

@@ -3,7 +3,7 @@
 from tidings.domain.channels import Channel
 from tidings.domain.provider import Field, Manifest
 from tidings.providers.letters import FROM
-from tidings.providers.vendor import endpoint_field
+from tidings.providers.vendor import CA_FILE, endpoint_field
 
 MANIFEST = Manifest(
     name="mailgun",
@@ -41,5 +41,6 @@ MANIFEST = Manifest(
             secret=True,
         ),
         endpoint_field("https://api.mailgun.net"),
+        CA_FILE,
     ),
 )

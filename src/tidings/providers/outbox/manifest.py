@@ -11,4 +11,5 @@ MANIFEST = Manifest(
     idempotent=True,
     confirms_delivery=True,
     shared_fate=False,
+    features=("attachments", "inline files", "cc and bcc", "headers", "tags"),
 )

@@ -3,7 +3,7 @@
 from tidings.domain.channels import Channel
 from tidings.domain.provider import Field, Manifest
 from tidings.providers.letters import FROM
-from tidings.providers.vendor import endpoint_field
+from tidings.providers.vendor import CA_FILE, endpoint_field
 
 MANIFEST = Manifest(
     name="resend",
@@ -25,5 +25,6 @@ MANIFEST = Manifest(
             secret=True,
         ),
         endpoint_field("https://api.resend.com"),
+        CA_FILE,
     ),
 )

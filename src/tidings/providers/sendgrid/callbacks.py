@@ -27,6 +27,7 @@ from tidings.providers.events import (
     form_of,
     json_of,
     moment,
+    objects,
     text,
     uuid_of,
 )
@@ -91,9 +92,13 @@ class SendGridCallbacks:
         if content_type(raw) == "multipart/form-data":
             return [_inbound(raw)]
         found = json_of(raw)
-        if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        if not isinstance(found, list):
             raise UnreadableCallback("not a list of events")
-        return [_receipt(one, raw.received_at) for one in found]
+        receipts = [_receipt(one, raw.received_at) for one in objects(found)]
+        if len(receipts) < len(found):
+            lost = len(found) - len(receipts)
+            raise UnreadableCallback(f"{lost} of {len(found)} events are no objects", receipts)
+        return receipts
 
 
 def _receipt(event: dict[str, Any], received_at: float) -> Receipt:

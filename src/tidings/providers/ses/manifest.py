@@ -12,7 +12,7 @@ MANIFEST = Manifest(
     docs_url="https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html",
     features=("attachments", "inline files", "cc and bcc", "headers", "tags", "metadata"),
     fields=(
-        *FIELDS[:-1],
+        *FIELDS[:-2],
         FROM,
         Field(
             "configuration_set",
@@ -30,6 +30,6 @@ MANIFEST = Manifest(
             "tests, on this machine only.",
             kind="url",
         ),
-        FIELDS[-1],
+        *FIELDS[-2:],
     ),
 )

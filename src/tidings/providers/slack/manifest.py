@@ -3,7 +3,7 @@
 from tidings.domain.channels import Channel
 from tidings.domain.chat import SLACK
 from tidings.domain.provider import Field, Manifest
-from tidings.providers.vendor import endpoint_field
+from tidings.providers.vendor import CA_FILE, endpoint_field
 
 MANIFEST = Manifest(
     name="slack",
@@ -20,5 +20,6 @@ MANIFEST = Manifest(
             secret=True,
         ),
         endpoint_field("https://hooks.slack.com"),
+        CA_FILE,
     ),
 )

@@ -11,7 +11,7 @@ MANIFEST = Manifest(
     # Few, so that a slow server gets through with all of them within the account's time-out.
     batch_size=4,
     concurrency_field="connections",
-    features=("attachments", "inline files", "headers"),
+    features=("attachments", "inline files", "cc and bcc", "headers"),
     fields=(
         Field("host", "Name or address of the mail server.", required=True),
         Field(

@@ -126,18 +126,25 @@ class SmtpProvider:
         content = message.content
         if not isinstance(content, EmailContent):
             raise TypeError(f"smtp sends email, not {type(content).__name__}")
-        if content.cc or content.bcc:
-            # A server may take some recipients and refuse others, for which there is no outcome.
-            raise ValueError("cc and bcc cannot be sent over SMTP; send each its own message")
         checked_headers(content.headers)
         check_attachments(content.attachments)
-        recipient = Mailbox("", wire_address(message.address))
+        recipient, copies = Mailbox("", wire_address(message.address)), _copies(content)
         sender = parse_mailbox(content.sender) if content.sender else self._sender
         message_id = f"{message.delivery_id}@{sender.domain}"
         data = self._composer.compose(
             content, recipient=recipient, message_id=message_id, date=datetime.now(UTC)
         )
-        return Transaction(sender.address, recipient.address, data, message_id)
+        return Transaction(sender.address, recipient.address, data, message_id, copies)
+
+
+def _copies(content: EmailContent) -> Sequence[str]:
+    """Addresses for the envelope. Raises ValueError for one that is none: the recipient's is not to blame."""
+    if not (content.cc or content.bcc):
+        return ()
+    try:
+        return [parse_mailbox(one).address for one in (*content.cc, *content.bcc)]
+    except AddressError as error:
+        raise ValueError(f"cc or bcc: {error}") from None
 
 
 def _sender(account: Account) -> Mailbox:

@@ -1,5 +1,8 @@
 """One message's way through a session (RFC 5321, 3.3), pipelined where the server allows (RFC 2920)."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from tidings.domain.outcomes import Outcome, Permanent
 from tidings.domain.reasons import Reason
 from tidings.providers.smtp import verdicts
@@ -18,12 +21,15 @@ class StaleSession(Exception):
 class Transaction:
     """A message with its envelope; `stage` tells how far it came, whatever ended it.
 
-    sender, recipient: addresses in wire form. content: the message, its lines ended by CRLF.
+    sender, recipient, copies: addresses in wire form. content: the message, its lines ended by CRLF. The recipient
+    decides: without them nothing is sent, while a copy that the server refuses is left out, and counted in the detail.
     """
 
     __slots__ = (
         "_content",
+        "_copies",
         "_international",
+        "_left_out",
         "_recipient",
         "_refusal",
         "_sender",
@@ -31,14 +37,28 @@ class Transaction:
         "stage",
     )
 
-    def __init__(self, sender: str, recipient: str, content: bytes, message_id: str) -> None:
+    def __init__(
+        self,
+        sender: str,
+        recipient: str,
+        content: bytes,
+        message_id: str,
+        copies: Sequence[str] = (),
+    ) -> None:
         self.stage = Stage.WAITING
         self.message_id = message_id
         self._sender = sender
         self._recipient = recipient
+        self._copies = copies
+        self._left_out = 0
         self._content = content
         # Whether an address, in the envelope or a header, is not ASCII; all else is (see mime).
-        self._international = not (content.isascii() and sender.isascii() and recipient.isascii())
+        self._international = not (
+            content.isascii()
+            and sender.isascii()
+            and recipient.isascii()
+            and all(map(str.isascii, copies))
+        )
         self._refusal: Outcome | None = None
 
     async def run(self, session: Session, follower: "Transaction | None" = None) -> Outcome:
@@ -91,7 +111,11 @@ class Transaction:
             return await self._refused(session, answer)
         session.fresh = False
         session.busy = session.announced is not None
-        return verdicts.accepted(answer, self.message_id)
+        accepted = verdicts.accepted(answer, self.message_id)
+        if not self._left_out:
+            return accepted
+        refused = f"{self._left_out} of {len(self._copies)} copies refused"
+        return replace(accepted, detail=f"{accepted.detail}; {refused}")
 
     async def _open(self, session: Session) -> Outcome | None:
         """Get leave to send the content; why it was not given, else."""
@@ -100,6 +124,7 @@ class Transaction:
         announced, session.announced = session.announced is self, None
         pipelining = session.extensions.pipelining
         session.needs_reset = False
+        self._left_out = 0
         if pipelining and not announced:
             session.write(b"".join(line for _, line in commands))
         for position, (stage, line) in enumerate(commands, start=1):
@@ -107,7 +132,9 @@ class Transaction:
             if not pipelining:
                 session.write(line)
             answer = await session.reply()
-            if not (answer.code == _GO_AHEAD if stage is Stage.DATA else answer.positive):
+            if stage is Stage.COPY and answer.code >= 400 and answer.code != _CLOSING:
+                self._left_out += 1
+            elif not (answer.code == _GO_AHEAD if stage is Stage.DATA else answer.positive):
                 unread = len(commands) - position if pipelining else 0
                 return await self._refused(session, answer, unread)
         session.doubtful = False
@@ -130,6 +157,7 @@ class Transaction:
         commands = [
             (Stage.MAIL, f"MAIL FROM:<{self._sender}>{size}{body}{utf8}\r\n".encode()),
             (Stage.RCPT, f"RCPT TO:<{self._recipient}>\r\n".encode()),
+            *((Stage.COPY, f"RCPT TO:<{copy}>\r\n".encode()) for copy in self._copies),
             (Stage.DATA, b"DATA\r\n"),
         ]
         return [(Stage.RSET, b"RSET\r\n"), *commands] if session.needs_reset else commands

@@ -22,6 +22,7 @@ class Stage(StrEnum):
     RSET = "RSET"
     MAIL = "MAIL"
     RCPT = "RCPT"
+    COPY = "RCPT of a copy"
     DATA = "DATA"
     CONTENT = "content"
 

@@ -12,7 +12,7 @@ MANIFEST = Manifest(
     docs_url="https://docs.aws.amazon.com/sns/latest/api/API_Publish.html",
     features=("sender by country",),
     fields=(
-        *FIELDS[:-1],
+        *FIELDS[:-2],
         FROM,
         Field(
             "sms_type",
@@ -31,6 +31,6 @@ MANIFEST = Manifest(
         Field("entity_id", "Entity ID, for texts to India."),
         Field("template_id", "Template ID, for texts to India."),
         MAX_PARTS,
-        FIELDS[-1],
+        *FIELDS[-2:],
     ),
 )

@@ -32,11 +32,12 @@ _TEXT = re.compile(rb"<Message>([^<]{1,2000})</Message>")
 
 @dataclass(frozen=True, slots=True)
 class SnsApi:
-    """attributes: of every message, by name: type and value."""
+    """same: the part of the form that every message has, with so many attributes."""
 
     signer: Signer
     texts: Texts
-    attributes: Mapping[str, tuple[str, str]]
+    same: str
+    attributes: int
 
     def prepare(self, message: Message) -> Text | Permanent | Transient:
         text = self.texts.read(message)
@@ -49,13 +50,12 @@ class SnsApi:
 
     def call(self, items: Sequence[Text]) -> Call:
         [text] = items
-        form = {"Action": "Publish", "PhoneNumber": text.number, "Message": text.body}
-        for number, (name, (kind, value)) in enumerate(self._attributes(text), start=1):
-            entry = f"MessageAttributes.entry.{number}"
-            form[f"{entry}.Name"] = name
-            form[f"{entry}.Value.DataType"] = kind
-            form[f"{entry}.Value.StringValue"] = value
-        return self._call(form)
+        form = {"PhoneNumber": text.number, "Message": text.body}
+        if text.sender:  # a number is bought or leased, a name only shown
+            bare = text.sender.removeprefix("+")
+            name = "AWS.MM.SMS.OriginationNumber" if bare.isdigit() else "AWS.SNS.SMS.SenderID"
+            form |= _attribute(self.attributes + 1, name, "String", text.sender)
+        return self._call(f"{urlencode(form)}&{self.same}")
 
     def read(self, items: Sequence[Text], answer: Answer, now: float) -> Sequence[Outcome]:
         if answer.status == 200:
@@ -67,31 +67,35 @@ class SnsApi:
         return [TABLE.refusal(answer.status, code, text, retry_after(answer, now))]
 
     def probe(self) -> Probe:
-        return Probe(self._call({"Action": "GetSMSAttributes"}))
+        return Probe(self._call(urlencode({"Action": "GetSMSAttributes", "Version": _VERSION})))
 
-    def _attributes(self, text: Text) -> Sequence[tuple[str, tuple[str, str]]]:
-        """With the sender: a number is bought or leased, a name only shown."""
-        attributes = [*self.attributes.items()]
-        if text.sender:
-            bare = text.sender.removeprefix("+")
-            name = "AWS.MM.SMS.OriginationNumber" if bare.isdigit() else "AWS.SNS.SMS.SenderID"
-            attributes.append((name, ("String", text.sender)))
-        return attributes
-
-    def _call(self, form: Mapping[str, str]) -> Call:
-        body = urlencode({**form, "Version": _VERSION}).encode()
-        return self.signer.call("POST", "/", _FORM, body)
+    def _call(self, form: str) -> Call:
+        return self.signer.call("POST", "/", _FORM, form.encode())
 
 
 def sns_provider(account: Account, http: Http, clock: Callable[[], float]) -> VendorProvider[Text]:
     """Raises SettingsError for a region, key or sender that cannot be used."""
     endpoint = endpoint_of(account, "sns")
+    attributes = _attributes(account)
+    same = {"Action": "Publish", "Version": _VERSION}
+    for number, (name, (kind, value)) in enumerate(attributes.items(), start=1):
+        same |= _attribute(number, name, kind, value)
     api = SnsApi(
         signer=Signer(account, "sns", endpoint),
         texts=Texts(account, sender_required=False),
-        attributes=_attributes(account),
+        same=urlencode(same),
+        attributes=len(attributes),
     )
     return VendorProvider(account, api, http, clock, endpoint)
+
+
+def _attribute(number: int, name: str, kind: str, value: str) -> dict[str, str]:
+    entry = f"MessageAttributes.entry.{number}"
+    return {
+        f"{entry}.Name": name,
+        f"{entry}.Value.DataType": kind,
+        f"{entry}.Value.StringValue": value,
+    }
 
 
 def _attributes(account: Account) -> Mapping[str, tuple[str, str]]:

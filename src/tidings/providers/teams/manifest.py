@@ -3,6 +3,7 @@
 from tidings.domain.channels import Channel
 from tidings.domain.chat import TEAMS
 from tidings.domain.provider import Field, Manifest
+from tidings.providers.vendor import CA_FILE
 
 MANIFEST = Manifest(
     name="teams",
@@ -24,5 +25,6 @@ MANIFEST = Manifest(
             "machine.",
             kind="url",
         ),
+        CA_FILE,
     ),
 )

@@ -3,7 +3,7 @@
 from tidings.domain.channels import Channel
 from tidings.domain.chat import TELEGRAM
 from tidings.domain.provider import Field, Manifest
-from tidings.providers.vendor import endpoint_field
+from tidings.providers.vendor import CA_FILE, endpoint_field
 
 MANIFEST = Manifest(
     name="telegram",
@@ -20,5 +20,6 @@ MANIFEST = Manifest(
             "telegram:CHAT_ID/TOPIC_ID.",
         ),
         endpoint_field("https://api.telegram.org"),
+        CA_FILE,
     ),
 )

@@ -3,7 +3,7 @@
 from tidings.domain.channels import Channel
 from tidings.domain.provider import Field, Manifest
 from tidings.providers.texting import FROM, MAX_PARTS
-from tidings.providers.vendor import endpoint_field
+from tidings.providers.vendor import CA_FILE, endpoint_field
 
 MANIFEST = Manifest(
     name="twilio",
@@ -39,5 +39,6 @@ MANIFEST = Manifest(
         ),
         MAX_PARTS,
         endpoint_field("https://api.twilio.com"),
+        CA_FILE,
     ),
 )

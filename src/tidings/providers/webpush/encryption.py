@@ -1,5 +1,6 @@
 """Message encryption for Web Push: RFC 8291, in one record of RFC 8188 (aes128gcm)."""
 
+import hmac
 import os
 
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -9,8 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     generate_private_key,
 )
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 RECORD = 4096
@@ -21,19 +20,26 @@ LONGEST = RECORD - _HEADER - 16 - 1
 """Bytes of a text: what is left beside the header, the tag and the delimiter."""
 
 _LAST_RECORD = b"\x02"
+_FIELDS = RECORD.to_bytes(4, "big") + b"\x41"  # record size, length of the key
+_CURVE, _ECDH = SECP256R1(), ECDH()
 
 
-def encrypt(text: bytes, key: EllipticCurvePublicKey, auth: bytes) -> bytes:
-    """For the browser whose key and secret these are, with a key of our own that is used once."""
-    ours = generate_private_key(SECP256R1())
-    public, theirs = point_of(ours.public_key()), point_of(key)
-    info = b"WebPush: info\0" + theirs + public
-    secret = _derived(ours.exchange(ECDH(), key), auth, info, 32)
+def encrypt(text: bytes, key: EllipticCurvePublicKey, point: bytes, auth: bytes) -> bytes:
+    """For the browser whose key, the same as 65 bytes, and secret these are, with a key of our own that is used once.
+
+    What is derived is written as in RFC 8291, 3.4: HKDF (RFC 5869) for less than one block is two HMACs, and the second
+    extraction serves two expansions.
+    """
+    ours = generate_private_key(_CURVE)
+    public = point_of(ours.public_key())
+    shared = _hmac(auth, ours.exchange(_ECDH, key))
+    secret = _hmac(shared, b"WebPush: info\0" + point + public + b"\1")
     salt = os.urandom(16)
-    content_key = _derived(secret, salt, b"Content-Encoding: aes128gcm\0", 16)
-    nonce = _derived(secret, salt, b"Content-Encoding: nonce\0", 12)
-    header = salt + RECORD.to_bytes(4, "big") + bytes([len(public)]) + public
-    return header + AESGCM(content_key).encrypt(nonce, text + _LAST_RECORD, None)
+    extracted = _hmac(salt, secret)
+    content_key = _hmac(extracted, b"Content-Encoding: aes128gcm\0\1")[:16]
+    nonce = _hmac(extracted, b"Content-Encoding: nonce\0\1")[:12]
+    sealed = AESGCM(content_key).encrypt(nonce, text + _LAST_RECORD, None)
+    return salt + _FIELDS + public + sealed
 
 
 def point_of(key: EllipticCurvePublicKey) -> bytes:
@@ -41,5 +47,5 @@ def point_of(key: EllipticCurvePublicKey) -> bytes:
     return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
-def _derived(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
-    return HKDF(algorithm=SHA256(), length=length, salt=salt, info=info).derive(secret)
+def _hmac(key: bytes, data: bytes) -> bytes:
+    return hmac.digest(key, data, "sha256")

@@ -71,7 +71,7 @@ class WebPushApi:
         }
         if (about := topic(push.notice)) is not None:
             headers["topic"] = about
-        return Call("POST", to.endpoint, headers, encrypt(push.text, to.key, to.auth))
+        return Call("POST", to.endpoint, headers, encrypt(push.text, to.key, to.point, to.auth))
 
     def read(self, items: Sequence[Push], answer: Answer, now: float) -> Sequence[Outcome]:
         if answer.status not in TAKEN:

@@ -10,18 +10,23 @@ from pyreqwest.http import Url
 
 from tidings.providers.http import parse_url
 from tidings.providers.vendor import is_loopback
+from tidings.providers.webpush.encryption import point_of
 
 _BASE64 = re.compile(r"[A-Za-z0-9_-]+={0,2}")
 _AUTH_BYTES = 16
+_POINT_BYTES = 65
+_CURVE = SECP256R1()
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """endpoint: a URL. origin: of it, as RFC 6454 writes it. key, auth: of the browser (RFC 8291, 2)."""
+    """endpoint: a URL. origin: of it, as RFC 6454 writes it. key, auth: of the browser (RFC 8291, 2); point: the key
+    as 65 bytes."""
 
     endpoint: str = field(repr=False)
     origin: str = field(repr=False)
     key: EllipticCurvePublicKey = field(repr=False)
+    point: bytes = field(repr=False)
     auth: bytes = field(repr=False)
 
 
@@ -31,13 +36,15 @@ def read_subscription(address: str) -> Subscription | None:
         said = orjson.loads(address)
         endpoint, keys = said["endpoint"], said["keys"]
         point, auth = from_base64(keys["p256dh"]), from_base64(keys["auth"])
-        key = EllipticCurvePublicKey.from_encoded_point(SECP256R1(), point)
+        key = EllipticCurvePublicKey.from_encoded_point(_CURVE, point)
     except (ValueError, TypeError, KeyError):
         return None
     origin = _origin(endpoint) if isinstance(endpoint, str) else None
     if origin is None or len(auth) != _AUTH_BYTES:
         return None
-    return Subscription(endpoint, origin, key, auth)
+    if len(point) != _POINT_BYTES:  # compressed, which no browser does
+        point = point_of(key)
+    return Subscription(endpoint, origin, key, point, auth)
 
 
 def from_base64(text: str) -> bytes:
