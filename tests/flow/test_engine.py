@@ -16,7 +16,7 @@ from tests.cli.conftest import free_port
 from tests.providers.smtp_server import mail_server
 from tests.support.sink import Sink
 from tests.support.system import System
-from tidings.delivery import pump, starting
+from tidings.delivery import deciding, pump
 from tidings.delivery.claiming import Claimer
 from tidings.delivery.preparing import prepare
 from tidings.delivery.verdicts import Verdicts
@@ -33,7 +33,7 @@ Database: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 @contextlib.contextmanager
 def captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """What the delivery room logs. Loggers remember how they were set up when first used: these are new."""
-    for module in (pump, starting):
+    for module in (pump, deciding):
         monkeypatch.setattr(module, "log", structlog.get_logger())
     with structlog.testing.capture_logs() as logs:
         yield logs

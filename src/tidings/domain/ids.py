@@ -33,7 +33,7 @@ def owner_range(of_delivery: UUID) -> tuple[UUID, UUID]:
 
 def time_of(uuid7: UUID) -> datetime:
     """When the id was made, to the millisecond."""
-    return datetime.fromtimestamp((uuid7.int >> 80) / 1000, UTC)
+    return _EPOCH + (uuid7.int >> 80) * _MILLISECOND
 
 
 def first_at(moment: datetime) -> UUID:
