@@ -14,8 +14,8 @@ from pathlib import Path
 
 import declared
 import surfaces
-import vendors
 
+import vendors
 from tidings.providers.catalogue import MANIFESTS
 
 REFERENCE = Path(__file__).parent / "reference"

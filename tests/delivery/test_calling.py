@@ -59,7 +59,7 @@ class Heard:
 
     def __init__(self, provider: Told, *, failing: bool = False) -> None:
         self.now = NOW
-        self.held_since = NOW
+        self.held_since = 0.0
         self.tries: list[Try] = []
         self.expired: list[Held] = []
         self.unsent: list[Held] = []
@@ -113,7 +113,7 @@ async def test_what_expires_while_it_waits_for_its_turn_is_not_sent() -> None:
     first = heard.ready()
     stale, fresh = heard.ready(NOW + timedelta(1)), heard.ready(NOW + timedelta(3))
     for one in (first, stale, fresh):
-        heard.caller.call([one], NOW)
+        heard.caller.call([one], 0.0)
     await asyncio.wait_for(provider.called.wait(), 5)
     heard.now = NOW + timedelta(2)
     provider.go.set()
@@ -130,7 +130,7 @@ async def test_an_error_after_the_answer_leaves_it_unknown_and_lets_it_go() -> N
     provider = Told()
     provider.go.set()
     heard = Heard(provider, failing=True)
-    heard.caller.call([heard.ready(), heard.ready()], NOW)
+    heard.caller.call([heard.ready(), heard.ready()], 0.0)
     await heard.caller.drain(5)
     assert [one.outcome for one in heard.tries] == [
         Unknown(Reason.PROVIDER_FAILED, "ValueError")
@@ -141,9 +141,9 @@ async def test_what_waits_for_its_turn_at_the_end_was_not_tried() -> None:
     provider = Told()
     heard = Heard(provider)
     calling, waiting = heard.ready(), heard.ready()
-    heard.caller.call([calling], NOW)
+    heard.caller.call([calling], 0.0)
     await asyncio.wait_for(provider.called.wait(), 5)
-    heard.caller.call([replace(waiting)], NOW)
+    heard.caller.call([replace(waiting)], 0.0)
     await heard.caller.drain(0)
     assert heard.unsent == [waiting.held]
     assert [one.outcome for one in heard.tries] == [Unknown(Reason.TIMED_OUT)]
@@ -154,10 +154,10 @@ async def test_what_others_may_have_taken_over_meanwhile_is_not_sent() -> None:
     provider = Told()
     heard = Heard(provider)
     first, lapsed, fresh = heard.ready(), heard.ready(), heard.ready()
-    heard.caller.call([first], NOW)
-    heard.caller.call([lapsed], NOW)
+    heard.caller.call([first], 0.0)
+    heard.caller.call([lapsed], 0.0)
     await asyncio.wait_for(provider.called.wait(), 5)
-    heard.held_since = NOW + timedelta(1)
+    heard.held_since = 1.0
     heard.caller.call([fresh], heard.held_since)
     provider.go.set()
     await heard.caller.drain(5)

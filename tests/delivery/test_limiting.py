@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.delivery.test_calling import ACCOUNT, NOW, Heard, Told
+from tests.delivery.test_calling import ACCOUNT, Heard, Told
 from tidings.delivery.accounts import OpenAccount
 from tidings.delivery.gates import Gates
 from tidings.delivery.limiting import Limits, Permit, Skip, Wait, patience_of
@@ -157,9 +157,9 @@ async def test_what_waits_for_its_turn_beyond_its_permit_is_not_sent(pool: Pool)
     assert isinstance(late, Permit)
     first = replace(told.ready(), permit=in_time)
     second = replace(told.ready(), permit=late)
-    told.caller.call([first], NOW)
+    told.caller.call([first], 0.0)
     await asyncio.wait_for(provider.called.wait(), 5)
-    told.caller.call([second], NOW)
+    told.caller.call([second], 0.0)
     now = RATE.hold / SECOND + 0.001
     provider.go.set()
     await told.caller.drain(5)

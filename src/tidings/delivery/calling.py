@@ -62,7 +62,7 @@ Finished = Callable[[Ready, Try], None]
 class Caller:
     """Starts calls and hands each outcome to `finished`, what was never called to `unsent`, what expired while it
     waited for its turn to `expired`, and what waited for longer than its permit of the rate limits holds to
-    `late`. are_held: whether leases of that moment are surely held now."""
+    `late`. are_held: whether leases of that moment, by a clock that nobody sets, are surely held now."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Caller:
         now: Callable[[], datetime],
         *,
         late: Callable[[Held], None],
-        are_held: Callable[[datetime], bool],
+        are_held: Callable[[float], bool],
     ) -> None:
         self._finished = finished
         self._late = late
@@ -85,7 +85,7 @@ class Caller:
         self._tasks: set[asyncio.Task[None]] = set()
         self._deadlines: dict[asyncio.Task[None], float] = {}
 
-    def call(self, batch: Sequence[Ready], since: datetime) -> None:
+    def call(self, batch: Sequence[Ready], since: float) -> None:
         """Send a batch of one account (a batch of one, with most providers) in the background. since: when it was
         stored that the calls begin, or a little before."""
         task = asyncio.create_task(self._call(batch[0].chosen, batch, since))
@@ -113,7 +113,7 @@ class Caller:
         self._tasks.discard(task)
         self._deadlines.pop(task, None)
 
-    async def _call(self, chosen: OpenAccount, batch: Sequence[Ready], since: datetime) -> None:
+    async def _call(self, chosen: OpenAccount, batch: Sequence[Ready], since: float) -> None:
         urgent = any(one.held.claim.priority is Priority.CRITICAL for one in batch)
         try:
             await chosen.places.take_turn(urgent=urgent)

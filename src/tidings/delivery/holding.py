@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
 import structlog
 
@@ -16,7 +15,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 
 class Holdings:
-    """lease, heartbeat: seconds. beat: called at each heartbeat. now: also goes on while the process stands still."""
+    """lease, heartbeat: seconds. beat: called at each heartbeat. clock: seconds of a clock that nobody sets, and that goes
+    on while the process stands still."""
 
     def __init__(
         self,
@@ -25,15 +25,15 @@ class Holdings:
         lease: float,
         heartbeat: float,
         beat: Callable[[], None],
-        now: Callable[[], datetime],
+        clock: Callable[[], float],
     ) -> None:
         self._pool = pool
-        self._lease = timedelta(seconds=lease)
+        self._lease = lease
         self._heartbeat = heartbeat
         self._beat = beat
-        self._now = now
+        self._clock = clock
         self._held: dict[Hold, OpenAccount | None] = {}
-        self._renewed_at = self._unbroken_since = now()
+        self._renewed_at = self._unbroken_since = clock()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -50,15 +50,15 @@ class Holdings:
         if opened is not None:
             opened.places.let_go(called=called)
 
-    def are_sure(self, since: datetime) -> bool:
+    def are_sure(self, since: float) -> bool:
         """Whether leases taken or renewed then are surely held now. They may not be when the process stood still, or
         the database was away, for longer than a lease: then others may have taken over."""
         last = max(since, self._renewed_at)
-        return since >= self._unbroken_since and self._now() - last < self._lease
+        return since >= self._unbroken_since and self._clock() - last < self._lease
 
     async def run(self) -> None:
         """Renew until cancelled."""
-        self._renewed_at = self._now()  # nothing was held before
+        self._renewed_at = self._clock()  # nothing was held before
         while True:
             await asyncio.sleep(self._heartbeat)
             self._beat()
@@ -70,10 +70,10 @@ class Holdings:
                 log.error("heartbeat.failed", error=type(error).__name__)  # noqa: TRY400 - the text may show data
 
     async def _renew(self) -> None:
-        began = self._now()
+        began = self._clock()
         if began - self._renewed_at >= self._lease:
             self._unbroken_since = began
         if held := list(self._held):
             async with borrow(self._pool) as connection:
-                await queue.renew(connection, held, self._lease.total_seconds())
+                await queue.renew(connection, held, self._lease)
         self._renewed_at = began
