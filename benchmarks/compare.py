@@ -17,6 +17,8 @@ from benchmarks.sink_process import SinkProcess
 from benchmarks.system import System
 from benchmarks.work import Work
 
+_STEADY = 60  # seconds at most at a steady rate, whatever count is asked for
+
 
 class Session:
     """One invocation: the systems under test, the sink, and what was found."""
@@ -129,7 +131,8 @@ class Session:
 def _count(case: Case, system: System, asked: int | None) -> int:
     """Notifications of one run; 0 when this system is not asked for this case."""
     if system.name == "tidings":
-        return asked or case.count
+        most = int(case.rate * _STEADY) if case.rate else None
+        return min(asked or case.count, most) if most else asked or case.count
     if case.door == "bulk" and not system.bulk:
         return 0  # it would be asked one by one, which another case measures
     whole = case.rival_count if case.rate else int(case.rival_count * system.pace)

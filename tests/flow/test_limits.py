@@ -73,6 +73,35 @@ async def test_no_stretch_of_time_holds_more_calls_than_the_limit(
     assert await connection.fetchval("SELECT count(*) FROM attempts") == 60
 
 
+async def test_an_endpoint_has_a_limit_of_its_own(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two endpoints of one server: the one that is called much is held to the limit, and the other is not kept waiting."""
+    began: dict[str, list[float]] = {"busy": [], "calm": []}
+    send = WebhookProvider.send
+
+    async def timed(self: WebhookProvider, messages: Sequence[Message]) -> Sequence[Outcome]:
+        for message in messages:
+            began[message.address.rpartition("/")[2]].append(time.monotonic())
+        return await send(self, messages)
+
+    monkeypatch.setattr(WebhookProvider, "send", timed)
+    limits = {"endpoint": {"rate": "5 per 2 s", "scope": "recipient", "channel": "webhook"}}
+    async with (
+        Sink.run() as sink,
+        System.run(dsn, tmp_path, accounts={"hooks": HOOKS}, limits=limits, **ALLOWED) as system,
+    ):
+        await system.template({"webhook": {}})
+        busy = await send_many(system, 15, recipient={"webhook_url": f"{sink.url}/busy"})
+        calm = await send_many(system, 2, recipient={"webhook_url": f"{sink.url}/calm"})
+        for one in (*calm, *busy):
+            (delivery,) = (await system.settled(one))["deliveries"]
+            assert (delivery["status"], delivery["attempts"]) == ("delivered", 1)
+    assert (len(began["busy"]), len(began["calm"])) == (15, 2)
+    assert most_within(2.0, began["busy"]) <= 5
+    assert max(began["calm"]) < max(began["busy"])
+
+
 async def test_what_is_beyond_is_skipped_where_the_limit_says_so(dsn: str, tmp_path: Path) -> None:
     limits = {"gentle": {"rate": "3/h", "scope": "recipient", "category": "social", "over": "skip"}}
     async with System.run(dsn, tmp_path, limits=limits) as system:
