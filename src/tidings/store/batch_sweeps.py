@@ -26,9 +26,10 @@ async def step(connection: Connection, queued: Callable[[], None]) -> bool:
     """Do one page of a sweep that nobody works on; False when there is none. queued: called after the commit of one
     that put something on the queue, for the workers to be woken."""
     async with connection.transaction():
+        # Any of them: one that fails each time keeps no other back, and a long one not a short one.
         sweep = await connection.fetchrow(
             """SELECT batch_id, kind, include_unknown, after FROM batch_sweeps
-               ORDER BY batch_id, kind LIMIT 1 FOR UPDATE SKIP LOCKED"""
+               ORDER BY random() LIMIT 1 FOR UPDATE SKIP LOCKED"""
         )
         if sweep is None:
             return False
