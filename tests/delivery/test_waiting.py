@@ -36,15 +36,17 @@ async def test_a_full_account_costs_few_looks_and_the_other_is_sent_on(
 ) -> None:
     """One lane, two accounts by category; the one never answers."""
     accounts = {
-        "small": hooks(categories=["slow"], timeout=15),
+        # Not one of its calls ends meanwhile, however slow the machine is.
+        "small": hooks(categories=["slow"], timeout=300),
         "large": hooks(categories=["fast"]),
     }
+    worker = {"shutdown_grace": 0.1, "lease": 400, "heartbeat": 5}
     async with (
         Sink.run() as never,
         Sink.run() as sink,
-        System.run(dsn, tmp_path, accounts=accounts, **ALLOWED) as system,
+        System.run(dsn, tmp_path, accounts=accounts, worker=worker, **ALLOWED) as system,
     ):
-        never.delay = 60
+        never.delay = 600
         await system.template({"webhook": {}}, "slow", category="slow")
         await system.template({"webhook": {}}, "fast", category="fast")
         for _ in range(4):
