@@ -46,7 +46,9 @@ from tidings.store.keyring import KeyRing
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
-_BETWEEN_CLAIMS = 0.006  # seconds
+# Seconds from one claim to the next: what comes meanwhile is claimed together, for a fraction of a claim each.
+# Where the last claim found one at most, there is little to put together, and a long wait makes each only later.
+_BETWEEN_CLAIMS, _BETWEEN_CLAIMS_OF_FEW = 0.006, 0.003
 # Deliveries; preparing more at once would keep what is urgent waiting. A reserve is not woken for it.
 _SHORT_TURN, _SHORT_TURN_OF_RESERVE = 16, 64
 _PAUSE = 0.5  # seconds between tries while the database is away
@@ -82,6 +84,7 @@ class Pump:
         self._settings = settings
         self._checkpoint = checkpoint
         self._claimed_at = 0.0
+        self._between = _BETWEEN_CLAIMS
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._busy = (
@@ -250,7 +253,9 @@ class Pump:
     async def _claim(self, most: int, ordinary: int) -> None:
         self._busy = True
         try:
-            await self._send(await self._claimer.claim(most, ordinary))
+            claimed = await self._claimer.claim(most, ordinary)
+            self._between = _BETWEEN_CLAIMS if len(claimed) > 1 else _BETWEEN_CLAIMS_OF_FEW
+            await self._send(claimed)
         finally:
             self._busy = False
 
@@ -273,7 +278,7 @@ class Pump:
         """Claim at most so often. A lone notification after a pause is claimed at once; in a stream of
         them each claim finds a few together, which costs a fraction of one claim for each."""
         now = asyncio.get_running_loop().time()
-        early = self._claimed_at + _BETWEEN_CLAIMS - now
+        early = self._claimed_at + self._between - now
         if early > 0:
             await asyncio.sleep(early)
         self._claimed_at = asyncio.get_running_loop().time()
