@@ -185,6 +185,17 @@ def test_a_gate_is_shut_until_its_time_and_then_opens_as_far_as_passed() -> None
     assert gates.most(LANE, 5) == 5
 
 
+def test_a_turn_that_another_worker_had_costs_half_of_the_next_and_not_all_of_it() -> None:
+    gates = Gates[Lane](lambda: 100.0)
+    gates.learn(Counter({LANE: 40}), {LANE: 100.0})
+    assert gates.most(LANE, 256) == 51
+    claimed = []
+    for _ in range(8):
+        gates.learn(Counter(), {LANE: 100.0})
+        claimed.append(gates.most(LANE, 256))
+    assert claimed == [20, 10, 5, 2, 1, 1, 1, 1]
+
+
 def test_a_gate_that_nothing_is_refused_at_goes() -> None:
     gates = Gates[Lane](lambda: 100.0)
     gates.learn(Counter(), {LANE: 1.0})

@@ -48,7 +48,8 @@ class Gates(Generic[Key]):
                 gate.last = count
             if lane in shut:
                 gate.opens_at = shut[lane]
-                gate.most = gate.passed + gate.passed // 4 + 1
+                # None passed where another worker was quicker, which says little of what will pass the next time.
+                gate.most = max(gate.passed + gate.passed // 4 + 1, min(gate.most, gate.last) // 2)
                 gate.passed = 0
             elif count >= gate.most:
                 gate.most *= 2
