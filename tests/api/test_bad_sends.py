@@ -60,6 +60,10 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "email.reply_to": (1, [], {}, "", "ann", "Ann <ann@example.com>", "a@b.com, c@d.com", LONG),
     "email.cc": (*(1, "ann@example.com", {}, [f"a{number}@example.com" for number in range(21)]),),
     "email.bcc": (*(None, "ann@example.com", {}, ["ann@example.com"] * 21),),
+    "email.attachments": (
+        *(1, "invoice.pdf", {}, ["invoice.pdf"], [{}], [{"filename": "a", "content": ""}]),
+        [{"filename": "a", "content": "YQ=="}] * 21,
+    ),
     "recipient.phone": (
         *(1, 15551234567, True, [], {}, "", "5551234567", "+0123456789", "+1555", "+1" * 20),
         *("+1 555 123 4567", "+15551234567\n", "+१५५५१२३४५६७", "+15551234567\x00", LONG),

@@ -69,6 +69,8 @@ def test_an_address_that_is_not_tidings(
         ("send", "--template", "note", "--to", "a@b.cc", "--data", "[1]"),
         ("send", "--template", "note", "--to", "a@b.cc", "--data", "@/nowhere"),
         ("send", "--template", "note", "--to", "a@b.cc", "--data", '{"n": 123456789012345678901}'),
+        ("send", "--template", "note", "--to", "a@b.cc", "--attach", "/nowhere/invoice.pdf"),
+        ("send", "--template", "note", "--to", "a@b.cc", "--attach", "/"),
         ("send", "--template", "note", "--to", "a@b.cc", "--to", "c@d.ee"),
         ("send", "--template", "note", "--to", "a@b.cc", "--recipient", "{}"),
         ("send", "--template", "note", "--to", "a@b.cc", "--send-at", "tomorrow"),

@@ -25,6 +25,7 @@ _PLAIN = [
     DOCS / "how-to/run-in-production.md",
     DOCS / "how-to/send-chat.md",
     DOCS / "how-to/send-copies.md",
+    DOCS / "how-to/attach-files.md",
     DOCS / "how-to/send-email-through-a-vendor.md",
     DOCS / "how-to/send-on-a-schedule.md",
     DOCS / "how-to/send-push.md",

@@ -13,6 +13,7 @@ _IDS = {
     "attempts": ("delivery_id",),
     "receipts": ("delivery_id",),
     "link_targets": ("delivery_id",),
+    "attachments": ("notification_id",),
     "engagements": ("delivery_id",),
     "inbox": ("id",),
     "queue": ("notification_id", "delivery_id"),

@@ -20,6 +20,7 @@ from tidings.domain.priorities import Priority
 from tidings.domain.receipts import Receipt, ReceiptType
 from tidings.store import (
     acceptance,
+    attachments,
     callbacks,
     deliveries,
     endpoints,
@@ -34,6 +35,7 @@ from tidings.store import (
     suppressions,
 )
 from tidings.store.acceptance import NewDelivery
+from tidings.store.attachments import NewFile
 from tidings.store.database import prepare
 from tidings.store.endpoints import Failure
 from tidings.store.keyring import (
@@ -134,6 +136,8 @@ async def fill(connection: Connection, keyring: KeyRing) -> list[NotificationRow
     await receipts.store(connection, [("mail", opened), ("texts", strange)], keyring)
     targets = Targets(ids.delivery_id(rows[0].id, 1), rows[0].id, ["https://shop.example/"])
     await link_targets.add(connection, [targets], keyring)
+    files = [NewFile(rows[0].id, number, b"file") for number in range(6)]
+    await attachments.add(connection, files, keyring)
     await connection.execute(
         "INSERT INTO users (id, sealed) VALUES ('ada', $1)",
         keyring.seal(b'{"email": "ada@example.com"}', b"ada"),
@@ -249,6 +253,7 @@ async def test_everything_is_sealed_with_the_new_key_and_opens(
         "callbacks": 1,
         "receipts": 1,
         "link_targets": 1,
+        "attachments": 6,
         "stray_receipts": 1,
         "inbox": 2,
         "outbox": 2,

@@ -62,6 +62,7 @@ from tidings.api.routes import (
 )
 from tidings.api.routes.bulk import NDJSON
 from tidings.api.routes.user_import import CSV
+from tidings.api.sizes import largest_notification
 
 RESOURCES = (
     notifications,
@@ -171,6 +172,7 @@ def _body_limits(parts: Parts) -> dict[str, Any]:
     return {
         "default": parts.settings.max_body,
         "limits": {
+            "/notifications/send": largest_notification(parts.settings),
             "/notifications/bulk": parts.settings.max_bulk_body,
             "/suppressions/bulk": parts.settings.max_bulk_body,
             callbacks.PREFIX: parts.max_callback,

@@ -35,6 +35,7 @@ class Code(Enum):
     TOO_MANY_DELIVERIES = "too_many_deliveries", 400, "The notification has too many addresses"
     INVALID_DATA = "invalid_data", 400, "The data does not fit the template"
     COPIES_NOT_SUPPORTED = "copies_not_supported", 400, "No account can send to cc and bcc"
+    ATTACHMENTS_NOT_SUPPORTED = "attachments_not_supported", 400, "No account can send files"
     UNAUTHORIZED = "unauthorized", 401, "No valid API key"
     TOKEN_EXPIRED = "token_expired", 401, "The user's token has expired"
     CALLBACK_REFUSED = "callback_refused", 403, "The callback is not the vendor's"
@@ -62,6 +63,7 @@ class Code(Enum):
     DIGEST_CLOSED = "digest_closed", 409, "The digest gathers no more"
     STREAM_CONFLICT = "stream_conflict", 409, "Another stream fills this batch"
     BODY_TOO_LARGE = "body_too_large", 413, "The body is too large"
+    ATTACHMENTS_TOO_LARGE = "attachments_too_large", 413, "The files are too large together"
     TOO_MANY_STREAMS = "too_many_streams", 429, "The user has too many open streams"
     RECIPIENT_UNREADABLE = (
         "recipient_unreadable",

@@ -59,12 +59,9 @@ def reach_of(accounts: list[Account], manifests: Mapping[str, Manifest]) -> Reac
         if field and (address := account.text(field)):
             for channel in account.channels:
                 defaults.setdefault(channel, address)
-    copies = any(
-        Channel.EMAIL in account.channels and "cc and bcc" in account.features
-        for account in accounts
-    )
     served = {channel for account in accounts for channel in account.channels}
-    return Reach(served, defaults, copies)
+    mail = [account.features for account in accounts if Channel.EMAIL in account.channels]
+    return Reach(served, defaults, mail)
 
 
 def notifying(pool: Pool) -> Callable[[], Awaitable[None]]:

@@ -1,6 +1,8 @@
 """`tidings send`: one notification from options, or many from a file."""
 
+import base64
 import uuid
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -37,6 +39,7 @@ def send(
     reply_to: options.ReplyTo = None,
     cc: options.Cc = None,
     bcc: options.Bcc = None,
+    attach: options.Attach = None,
     file: options.File = None,
     idempotency_prefix: options.IdempotencyPrefix = None,
     resume: options.Resume = None,
@@ -64,7 +67,7 @@ def send(
         "collapse_key": collapse_key,
         "on_unknown": on_unknown,
         "metadata": None if metadata is None else pairs("--metadata", metadata),
-        "email": _email(reply_to, cc, bcc),
+        "email": _email(reply_to, cc, bcc, attach),
     }
     asked = {name: value for name, value in single.items() if value is not None}
     if file is not None and (asked or idempotency_key):
@@ -99,10 +102,20 @@ def _recipient(to: list[str] | None, given: str | None) -> dict[str, Any] | None
 
 
 def _email(
-    reply_to: str | None, cc: list[str] | None, bcc: list[str] | None
+    reply_to: str | None, cc: list[str] | None, bcc: list[str] | None, attach: list[Path] | None
 ) -> dict[str, Any] | None:
-    given = {"reply_to": reply_to, "cc": cc, "bcc": bcc}
+    files = [_attached(path) for path in attach or ()]
+    given = {"reply_to": reply_to, "cc": cc, "bcc": bcc, "attachments": files}
     return {name: value for name, value in given.items() if value} or None
+
+
+def _attached(path: Path) -> dict[str, str]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        why = f"{path}: {error.strerror or error}"
+        raise typer.BadParameter(why, param_hint="--attach") from None
+    return {"filename": path.name, "content": base64.b64encode(content).decode()}
 
 
 def _send_one(

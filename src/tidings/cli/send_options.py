@@ -74,6 +74,12 @@ Bcc: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(metavar="EMAIL", help="Unseen by the others.", rich_help_panel=_MORE),
 ]
+Attach: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="PATH", help="A file that goes with an email; repeatable.", rich_help_panel=_MORE
+    ),
+]
 File: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -16,6 +16,7 @@ import structlog
 
 from tidings.delivery.accounts import Accounts
 from tidings.delivery.admission import Admission
+from tidings.delivery.attaching import Attacher
 from tidings.delivery.calling import Caller, Ready, in_batches
 from tidings.delivery.claiming import Claimer
 from tidings.delivery.deciding import Decider
@@ -142,6 +143,7 @@ class Pump:
             verdicts=self._verdicts,
             metrics=metrics,
         )
+        self._attacher = Attacher(pool, keyring, self._verdicts, settings.attachment_memory)
         self._starter = Starter(
             pool=pool,
             keyring=keyring,
@@ -152,10 +154,11 @@ class Pump:
             subscribers=subscribers,
             decider=decider,
             admission=admission,
+            attacher=self._attacher,
             lease=settings.lease,
             conclude=self._ledger.add,
             hold=self._holdings.hold,
-            drop=self._holdings.drop,
+            drop=self._drop,
         )
         self._expirer = Expirer(
             pool,
@@ -293,6 +296,10 @@ class Pump:
 
     # ------------------------------------------------------------ what becomes of it
 
+    def _drop(self, held: Held, *, called: bool = False) -> None:
+        self._holdings.drop(held, called=called)
+        self._attacher.release(held)
+
     def _cut_overdue(self) -> None:
         self._caller.cut_overdue()
 
@@ -316,7 +323,7 @@ class Pump:
 
     def _settled(self, batch: Sequence[Settlement], ours: Sequence[Settlement]) -> None:
         for one in batch:
-            self._holdings.drop(one.held, called=one.tried is not None)
+            self._drop(one.held, called=one.tried is not None)
         due_earlier = any(
             isinstance(one.decision, Retry) or one.held.work.routing == "fallback" for one in ours
         )

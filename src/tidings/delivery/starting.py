@@ -8,6 +8,7 @@ import structlog
 
 from tidings.delivery.accounts import Accounts, OpenAccount
 from tidings.delivery.admission import Admission
+from tidings.delivery.attaching import Attacher
 from tidings.delivery.calling import Ready, give_back
 from tidings.delivery.deciding import Decider
 from tidings.delivery.limiting import Skip, Wait
@@ -48,6 +49,7 @@ class Starter:
         subscribers: Subscribers,
         decider: Decider,
         admission: Admission,
+        attacher: Attacher,
         lease: float,
         conclude: Callable[[Settlement], None],
         hold: Callable[[Held, OpenAccount | None], None],
@@ -62,6 +64,7 @@ class Starter:
         self._subscribers = subscribers
         self._decider = decider
         self._admission = admission
+        self._attacher = attacher
         self._lease = lease
         self._conclude = conclude
         self._hold = hold
@@ -89,7 +92,19 @@ class Starter:
         except BaseException:
             self._let_go(ready)
             raise
-        return ready
+        return await self._with_files(ready)
+
+    async def _with_files(self, ready: list[Ready]) -> list[Ready]:
+        """Before they ask the limits, whose permits would run out meanwhile."""
+        try:
+            attached = await self._attacher.attach(ready)
+        except BaseException:
+            self._let_go(ready)
+            raise
+        for one, verdict in attached.left:
+            give_back(one)
+            self._conclude(verdict)
+        return attached.ready
 
     async def admit(self, ready: Sequence[Ready], turns: int = _TURNS) -> list[Ready]:
         """Those that the rate limits let pass. What a limit of its whole lane refuses goes back to its place in the

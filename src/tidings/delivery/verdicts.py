@@ -21,6 +21,7 @@ _LOOK_AGAIN = {
     Reason.NO_ACCOUNT: timedelta(seconds=15),
     Reason.ACCOUNTS_HELD_BACK: timedelta(seconds=2),
     Reason.ACCOUNTS_BUSY: timedelta(seconds=1),
+    Reason.FILES_WAITING: timedelta(seconds=1),
     Reason.UNREADABLE: timedelta(minutes=1),
     Reason.INTERNAL_ERROR: timedelta(minutes=1),
 }

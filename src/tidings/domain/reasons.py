@@ -79,6 +79,10 @@ class Reason(StrEnum):
         "accounts_busy",
         "Waits: the account that is to send it has as many calls under way as it bears.",
     )
+    FILES_WAITING = (
+        "files_waiting",
+        "Waits: the worker has as much of attached files in hand as it may.",
+    )
     RATE_LIMITED = "rate_limited", "Waits: a rate limit is used up at the moment."
     RATE_LIMIT_SKIPPED = (
         "rate_limit_skipped",

@@ -11,8 +11,6 @@ from tidings.domain.push import push_service_of
 from tidings.domain.reasons import Reason
 from tidings.domain.records import record
 
-_COPIES: tuple[Feature, ...] = ("cc and bcc",)
-
 
 class Choice(StrEnum):
     """Why this account; stored with each attempt."""
@@ -84,7 +82,15 @@ def needed(channel: Channel, payload: Mapping[str, Any]) -> tuple[Feature, ...]:
     """What an account must pass on of a notification with this payload."""
     if channel is not Channel.EMAIL or not (options := payload.get("email")):
         return ()
-    return _COPIES if "cc" in options or "bcc" in options else ()
+    needs = list[Feature]()
+    if "cc" in options or "bcc" in options:
+        needs.append("cc and bcc")
+    shown = {one["content_id"] is not None for one in options.get("attachments", ())}
+    if False in shown:
+        needs.append("attachments")
+    if True in shown:
+        needs.append("inline files")
+    return tuple(needs)
 
 
 def fits(account: Account, facts: Facts) -> bool:

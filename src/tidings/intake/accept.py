@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import asyncpg
 import structlog
 
-from tidings.intake import gathering, once, upserting
+from tidings.intake import filing, gathering, once, upserting
 from tidings.intake.deciding import Decider, Known
 from tidings.intake.drafting import Draft, Receipt, Result, Submission
 from tidings.intake.filling import BatchClosedError, Filling
@@ -193,6 +193,8 @@ class Intake:
                     [delivery for one in fresh for delivery in one.deliveries],
                     self._keyring,
                 )
+            if carrying := [one for one in fresh if filing.concerns(one)]:
+                await filing.store(connection, carrying, self._keyring)
         return results
 
     async def _settle(
@@ -262,6 +264,7 @@ def _writes_more(drafts: Sequence[Draft | Result]) -> bool:
             or once.concerns(one)
             or gathering.concerns(one)
             or upserting.concerns(one)
+            or filing.concerns(one)
         )
         for one in drafts
     )

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidings.domain.channels import Channel
-from tidings.intake.refusals import Refusal, RefusalCode
 from tidings.intake.request import EmailOptions
 
 NO_COPIES: Sequence[str] = ()
@@ -26,18 +25,6 @@ ALONE = Addressed({})
 def copies_of(options: EmailOptions | None) -> Sequence[str]:
     """Addresses that get a copy."""
     return NO_COPIES if options is None else (*options.cc, *options.bcc)
-
-
-def no_account(options: EmailOptions | None, *, can_copy: bool) -> Refusal | None:
-    """Why a request with these cannot be served, where no account for email passes copies on."""
-    if can_copy or not copies_of(options):
-        return None
-    assert options is not None
-    return Refusal(
-        RefusalCode.COPIES_NOT_SUPPORTED,
-        "No account for email can send to cc and bcc.",
-        "email.cc" if options.cc else "email.bcc",
-    )
 
 
 def addressed(

@@ -14,12 +14,14 @@ from tidings.domain.lanes import Lane, lane_number
 from tidings.domain.planning import PlannedDelivery, Situation, plan, reachable, timing
 from tidings.domain.preferences import Rule
 from tidings.domain.priorities import Priority
+from tidings.domain.provider import Feature
 from tidings.domain.reasons import Reason
 from tidings.domain.records import record
 from tidings.domain.send_times import SendTimes
 from tidings.domain.templates import TemplateVersion
 from tidings.domain.zones import at_wall_time
-from tidings.intake.copying import Addressed, addressed, no_account
+from tidings.intake.attaching import listed, unserved
+from tidings.intake.copying import Addressed, addressed
 from tidings.intake.refusals import Refusal, RefusalCode, misfit
 from tidings.intake.request import Recipient, SendRequest
 from tidings.store.acceptance import NewDelivery
@@ -60,12 +62,12 @@ Result = Receipt | Refusal
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What the configured accounts can do: channels served, and addresses for recipients without one. copies: whether
-    an account for email passes cc and bcc on."""
+    """What the configured accounts can do: channels served, and addresses for recipients without one. mail: what each
+    account for email passes on."""
 
     channels: Collection[Channel]
     default_addresses: Mapping[Channel, str] = field(default_factory=dict, repr=False)
-    copies: bool = True
+    mail: Sequence[Collection[Feature]] = ()
 
 
 @record
@@ -157,12 +159,12 @@ def draft(
     )
     unreadable = person.unreadable and _needs_stored(request, template, addresses)
     refusal = _refusal(planned, unreadable=unreadable)
-    if refusal := refusal or no_account(request.email, can_copy=reach.copies):
+    if refusal := refusal or unserved(request.email, reach.mail):
         return refusal
     email = addressed(request.email, addresses.get(Channel.EMAIL, ()), suppressed)
     row = _row(submission.digest_notification or new_id(), submission, template, person, send_at)
-    if email.options:
-        row = replace(row, payload={**row.payload, "email": email.options})
+    if request.email and (options := {**email.options, **listed(request.email)}):
+        row = replace(row, payload={**row.payload, "email": options})
     deliveries = _deliveries(row, planned, submission, email)
     if gathered:
         # The window is of its members; each opened one, or was left out.

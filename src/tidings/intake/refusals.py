@@ -17,6 +17,7 @@ class RefusalCode(StrEnum):
     TOO_MANY_DELIVERIES = "too_many_deliveries"
     INVALID_DATA = "invalid_data"
     COPIES_NOT_SUPPORTED = "copies_not_supported"
+    ATTACHMENTS_NOT_SUPPORTED = "attachments_not_supported"
     RECIPIENT_UNREADABLE = "recipient_unreadable"
     INTERNAL_ERROR = "internal_error"
 

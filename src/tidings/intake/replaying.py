@@ -17,7 +17,8 @@ from tidings.domain.templates import TemplateVersion
 from tidings.intake.drafting import Reach
 from tidings.intake.redrafting import Case, Redraft, redraft
 from tidings.metrics import Metrics
-from tidings.store import acceptance, dead_letters, events, origins, people, templates
+from tidings.store import acceptance, attachments, dead_letters, events, origins, people, templates
+from tidings.store.attachments import NewFile
 from tidings.store.categories import CategoryCache
 from tidings.store.database import Connection, Pool, borrow
 from tidings.store.dead_letters import DeadLetter, Filter
@@ -151,9 +152,27 @@ class Replayer:
             rows, deliveries = [one.row for one in drafts], [one.delivery for one in drafts]
             await acceptance.store(connection, rows, deliveries, self._keyring)
             await _pin_events(connection, drafts)
+            await self._copy_files(connection, drafts, done)
             made = {one.letter.id: one.made for one in done if one.made}
             await dead_letters.replayed(connection, made)
         return done
+
+    async def _copy_files(
+        self, connection: Connection, drafts: Sequence[Redraft], done: Sequence[Replay]
+    ) -> None:
+        """A replay takes along what its origin did; what the ring does not open is found missing when it is sent."""
+        carrying = {
+            one.row.id for one in drafts if "attachments" in one.row.payload.get("email", {})
+        }
+        for one in done:
+            # One by one: together they could be more than there is memory for.
+            if one.made in carrying:
+                origin = one.letter.notification_id
+                files = (await attachments.of(connection, [origin], self._keyring)).get(origin)
+                copies = [
+                    NewFile(one.made, number, content) for number, content in enumerate(files or ())
+                ]
+                await attachments.add(connection, copies, self._keyring)
 
     def _redraft(
         self, letter: DeadLetter, known: _Known, how: How, *, again: bool

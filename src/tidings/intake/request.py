@@ -25,6 +25,7 @@ from tidings.domain.channels import Channel
 from tidings.domain.documents import check_document
 from tidings.domain.planning import OnUnknown, Routing
 from tidings.domain.priorities import PriorityWord
+from tidings.intake.files import ContentId, FileContent, FileName, MediaType
 
 # The plain shape of nearly all addresses; only what differs is worth the library's 20 µs.
 _PLAIN_EMAIL = re.compile(
@@ -95,6 +96,8 @@ def _wall_time(value: object) -> object:
 
 MOST_COPIES = 20
 """In cc, and in bcc; all vendors take 50 recipients of one email."""
+MOST_FILES = 20
+"""Attached to an email."""
 
 # For the OpenAPI document; the validator's message is clearer than that of a pattern.
 _PLAIN: dict[str, JsonValue] = {"pattern": r"^[^\x00-\x1f\x7f]+$"}
@@ -197,12 +200,33 @@ class Content(Wire):
     ] = Field(default_factory=dict)
 
 
+class AttachedFile(Wire):
+    """A file that goes with an email. content: in Base64. content_type: by the name's ending where it is not said.
+    content_id: where the HTML shows it in place, as `<img src="cid:…">`."""
+
+    filename: FileName
+    content: FileContent
+    content_type: MediaType | None = None
+    content_id: ContentId | None = None
+
+
 class EmailOptions(Wire):
     """What an email has beside its content. cc, bcc: who gets a copy; bcc, unseen by the others."""
 
     reply_to: Email | None = None
     cc: Annotated[list[Email], Field(max_length=MOST_COPIES)] = Field(default_factory=list)
     bcc: Annotated[list[Email], Field(max_length=MOST_COPIES)] = Field(default_factory=list)
+    attachments: Annotated[list[AttachedFile], Field(max_length=MOST_FILES)] = Field(
+        default_factory=list
+    )
+
+    @field_validator("attachments")
+    @classmethod
+    def _shown_once(cls, value: list[AttachedFile]) -> list[AttachedFile]:
+        shown = [one.content_id for one in value if one.content_id is not None]
+        if len(set(shown)) < len(shown):
+            raise ValueError("two files have the same content_id")
+        return value
 
 
 class RepeatableRequest(Content):

@@ -1,9 +1,9 @@
 """An email as the vendors' APIs want it: addresses read, headers checked."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tidings.domain.attached import check_content_id, check_filename, check_media_type
 from tidings.domain.mail_headers import check_header_name
 from tidings.domain.messages import Attachment, EmailContent, Message
 from tidings.domain.outcomes import Permanent
@@ -18,11 +18,6 @@ FROM = Field(
     "Sender of every message, e.g. Shop <shop@example.com>; the vendor must have verified it.",
     required=True,
 )
-
-_MEDIA_TYPE = re.compile(
-    r"(?!message/|multipart/)[a-z0-9][a-z0-9!#$&^_.+-]{0,60}/[a-z0-9!#$&^_.+-]{1,100}"
-)
-_CONTENT_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]{1,200}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +99,10 @@ def checked_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
 def check_attachments(attachments: Sequence[Attachment]) -> None:
     """Raises ValueError for what no mail can hold."""
     for one in attachments:
-        # What is itself a message or made of parts cannot be sent in Base64 (RFC 2046, 5.1 and 5.2.1).
-        if not _MEDIA_TYPE.fullmatch(one.content_type.lower()):
-            raise ValueError("an attachment's type is not one like application/pdf")
-        if not one.filename or not one.filename.isprintable() or len(one.filename) > 255:
-            raise ValueError("an attachment's file name is 1 to 255 printable characters")
-        if one.content_id is not None and not _CONTENT_ID.fullmatch(one.content_id):
-            raise ValueError("an attachment's content id is not valid")
+        check_media_type(one.content_type)
+        check_filename(one.filename)
+        if one.content_id is not None:
+            check_content_id(one.content_id)
 
 
 def read_sender(account: Account) -> Mailbox:

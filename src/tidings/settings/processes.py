@@ -18,6 +18,8 @@ class ApiSettings(Section):
     """Largest body of a request, in bytes; bulk has its own limit."""
     max_bulk_body: Annotated[int, Field(ge=1024, le=512 * 2**20)] = 32 * 2**20
     """Largest body of a bulk request, in bytes."""
+    max_attachments: Annotated[int, Field(ge=0, le=40 * 2**20)] = 10 * 2**20
+    """Largest size of the files of one notification together, in bytes, beside its body; 0 for none."""
     commit_batch: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Notifications stored by one transaction at the most (group commit)."""
     shutdown_grace: Seconds = 10
@@ -31,6 +33,8 @@ class WorkerSettings(Section):
     """Deliveries in flight in one worker process at the most."""
     claim_batch: Annotated[int, Field(ge=1, le=5_000)] = 256
     """Deliveries claimed by one query at the most."""
+    attachment_memory: Annotated[int, Field(ge=2**20, le=16 * 2**30)] = 64 * 2**20
+    """Bytes of attached files that a worker process has in hand at the most; one message that is larger goes alone."""
     lease: Annotated[float, Field(ge=2, le=3600)] = 20
     """Seconds after which what a dead worker held is taken over; longer than every provider time-out."""
     weights: dict[Literal["high", "medium", "low"], Annotated[float, Field(gt=0, le=1000)]] = Field(

@@ -8,7 +8,7 @@ from uuid import UUID
 import orjson
 
 from tidings.domain.channels import Channel
-from tidings.store import conversions, engagements, link_targets
+from tidings.store import attachments, conversions, engagements, link_targets
 from tidings.store.database import Connection, Reader, Record
 from tidings.store.keyring import KeyRing, KeyRingError
 
@@ -116,7 +116,7 @@ async def anonymise(
 ) -> None:
     """Within a transaction: of these nothing is kept but what became of them. No delivery of theirs may be pending.
 
-    What they held is gone for good: data, metadata, addresses, references, what providers said, and what lies in
+    What they held is gone for good: data, metadata, files, addresses, references, what providers said, and what lies in
     inbox and outbox."""
     nobody = {"user_id": pseudonym, "locale": None, "timezone": None}
     empty = orjson.dumps({"data": {}, "recipient": nobody, "metadata": {}})
@@ -136,6 +136,7 @@ async def anonymise(
         ordered,
     )
     delivery_ids = [row["id"] for row in rows]
+    await attachments.forget_of(connection, ordered)
     await link_targets.forget_of(connection, delivery_ids)
     await engagements.anonymise(connection, delivery_ids)
     await conversions.anonymise(connection, keyring, of=[*ordered, *delivery_ids])

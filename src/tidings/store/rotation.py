@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tidings.store import attachments
 from tidings.store.database import Connection, Record
 from tidings.store.keyring import (
     KEYS_AGE,
@@ -28,6 +29,7 @@ from tidings.store.keyring import (
 
 # A page's rows are read, sealed and written in some 20 ms, so nobody waits long for a row of it.
 PAGE = 1_000
+_FILES = 4  # a page of them; each may have tens of megabytes
 _MARGIN = 1.0  # seconds between sealing a value and beginning to write it, generously
 _LAST_LOOKS = 5
 _TRANSACTION_LOOKS = 600  # a minute: no transaction of ours comes near it
@@ -36,13 +38,15 @@ _TRANSACTION_LOOKS = 600  # a minute: no transaction of ours comes near it
 @dataclass(frozen=True, slots=True)
 class Sealed:
     """A column of sealed values. key: the primary key's columns with their types, in its order.
-    bound_to: what a value is bound to, which its row says; `binding` are further columns it needs."""
+    bound_to: what a value is bound to, which its row says; `binding` are further columns it needs. page: rows that are
+    in memory together, where they are large."""
 
     table: str
     column: str
     key: tuple[tuple[str, str], ...]
     bound_to: Callable[[Record], bytes]
     binding: tuple[str, ...] = ()
+    page: int | None = None
 
 
 def _own_id(row: Record) -> bytes:
@@ -73,6 +77,10 @@ def _address_hash(row: Record) -> bytes:
 def _hash(row: Record) -> bytes:
     digest: bytes = row["hash"]
     return digest
+
+
+def _file(row: Record) -> bytes:
+    return attachments.bound_to(row["notification_id"], row["number"])
 
 
 _ID = (("id", "uuid"),)
@@ -106,6 +114,13 @@ SEALED: tuple[Sealed, ...] = (
         "sealed",
         (("delivery_id", "uuid"), ("lease", "uuid")),
         _delivery_id,
+    ),
+    Sealed(
+        "attachments",
+        "sealed",
+        (("notification_id", "uuid"), ("number", "smallint")),
+        _file,
+        page=_FILES,
     ),
     Sealed("stray_receipts", "sealed", _ID, _own_id),
     Sealed("inbox", "sealed", _ID, _own_id),
@@ -256,7 +271,7 @@ async def _page(
     return await connection.fetch(
         f"""SELECT {", ".join((key, *sealed.binding))},
               CASE WHEN substring({sealed.column} FROM 1 FOR 3) <> $1 THEN {sealed.column} END AS stale
-            FROM {sealed.table} {behind} ORDER BY {key} LIMIT {PAGE}""",
+            FROM {sealed.table} {behind} ORDER BY {key} LIMIT {sealed.page or PAGE}""",
         header_of(keyring.keys.active),
         *(after or ()),
     )

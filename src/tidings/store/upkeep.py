@@ -16,6 +16,7 @@ PARTITIONED = (
     "attempts",
     "receipts",
     "link_targets",
+    "attachments",
     "engagements",
     "inbox",
 )

@@ -47,6 +47,7 @@ NOTIFICATIONS = Group(
         Table("attempts", "delivery_id", of_deliveries=True),
         Table("receipts", "delivery_id", of_deliveries=True),
         Table("link_targets", "delivery_id", of_deliveries=True),
+        Table("attachments", "notification_id"),
         Table("engagements", "delivery_id", of_deliveries=True),
     ),
     alive=_DELIVERIES,

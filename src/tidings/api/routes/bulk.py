@@ -21,6 +21,7 @@ from tidings.api.rehearsing import BulkRehearsal, Rehearsed, take_dry_run
 from tidings.api.routes.sending import accepted, answered, submission_of, wrong_key
 from tidings.api.routes.streaming import stream
 from tidings.api.routes.targets import named_batch
+from tidings.api.sizes import check_size, largest_notification
 from tidings.api.verdicts import verdict_of
 from tidings.intake.drafting import Draft, Receipt, Result, Submission
 from tidings.intake.filling import BatchClosedError, IntoNew, IntoOpen
@@ -50,11 +51,11 @@ async def bulk(request: Request) -> Response:
     if "idempotency-key" in request.headers:
         raise wrong_key("is a field of each item here, not a header")
     # What is small as a whole has no item that is too large.
-    most = parts.settings.max_body if len(body) > parts.settings.max_body else None
+    large = len(body) > parts.settings.max_body
     filling = await _Fill.of(request, parts, key, len(items))
     if dry_run:
-        return await filling.rehearsed(items, most)
-    results = await filling.accept_all(items, most)
+        return await filling.rehearsed(items, large=large)
+    results = await filling.accept_all(items, large=large)
     rejected = sum(1 for result in results if "problem" in result)
     batch_id = await filling.end(results)
     return accepted(
@@ -91,11 +92,11 @@ class _Fill:
             raise Problem(Code.BATCH_NOT_OPEN, "The batch is sealed or cancelled.")
         return cls(parts, key, named.id, own=False, whole=whole)
 
-    async def accept_all(self, items: Sequence[Any], most: int | None) -> list[dict[str, Any]]:
+    async def accept_all(self, items: Sequence[Any], *, large: bool) -> list[dict[str, Any]]:
         results: list[dict[str, Any]] = []
         for start in range(0, len(items), self._parts.intake.largest_batch):
             try:
-                results += await self._accept_slice(items, start, most)
+                results += await self._accept_slice(items, start, large=large)
             except BatchClosedError:
                 closed = Problem(Code.BATCH_NOT_OPEN, "The batch was sealed or cancelled.")
                 results += [_item_problem(index, closed) for index in range(start, len(items))]
@@ -109,10 +110,10 @@ class _Fill:
                 break
         return results
 
-    async def rehearsed(self, items: Sequence[Any], most: int | None) -> Response:
+    async def rehearsed(self, items: Sequence[Any], *, large: bool) -> Response:
         """What would become of them, of each after those before it."""
         rehearsed = Rehearsed(self._parts, self._key)
-        valid, wrong = await self._valid(items, 0, most)
+        valid, wrong = await self._valid(items, 0, large=large)
         found = await self._parts.intake.rehearse(list(valid.values()))
         rehearsed.add(found)
         for problem in wrong.values():
@@ -142,11 +143,11 @@ class _Fill:
             log.warning("batch.not_sealed", error=type(error).__name__)
 
     async def _accept_slice(
-        self, items: Sequence[Any], start: int, most: int | None
+        self, items: Sequence[Any], start: int, *, large: bool
     ) -> list[dict[str, Any]]:
         """Check and store the items of one transaction; those that are not valid do not spoil the others."""
         own = items[start : start + self._parts.intake.largest_batch]
-        valid, wrong = await self._valid(own, start, most)
+        valid, wrong = await self._valid(own, start, large=large)
         results = {index: _item_problem(index, problem) for index, problem in wrong.items()}
         stored = await self._store(list(valid.values()))
         for index, result in zip(valid, stored, strict=True):
@@ -154,23 +155,32 @@ class _Fill:
         return [results[index] for index in sorted(results)]
 
     async def _valid(
-        self, items: Sequence[Any], start: int, most: int | None
+        self, items: Sequence[Any], start: int, *, large: bool
     ) -> tuple[dict[int, Submission], dict[int, Problem]]:
         """By their index, which counts from `start`: those that are valid, and what is wrong with the others."""
         valid: dict[int, Submission] = {}
         wrong: dict[int, Problem] = {}
         for index, item in enumerate(items, start):
             try:
-                if most is not None and len(orjson.dumps(item)) > most:
-                    large = f"An item may have at most {most} bytes."
-                    wrong[index] = Problem(Code.BODY_TOO_LARGE, large)
-                else:
-                    valid[index] = submission_of(self._key, item, self._batch_id)
+                valid[index] = self._checked(item, large=large)
             except ValidationError as error:
                 wrong[index] = of_validation(error)
+            except Problem as problem:
+                wrong[index] = problem
             if index % _SLICE == 0:
                 await asyncio.sleep(0)
         return valid, wrong
+
+    def _checked(self, item: Any, *, large: bool) -> Submission:
+        """large: it may be larger than allowed. Raises ValidationError, Problem."""
+        settings = self._parts.settings
+        size = len(orjson.dumps(item)) if large else 0
+        if size > (most := largest_notification(settings)):
+            raise Problem(Code.BODY_TOO_LARGE, f"An item may have at most {most} bytes.")
+        submission = submission_of(self._key, item, self._batch_id)
+        if size > settings.max_body or submission.request.email is not None:
+            check_size(submission.request.email, size, settings, "An item")
+        return submission
 
     async def _store(self, submissions: Sequence[Submission]) -> list[Result]:
         if not submissions:

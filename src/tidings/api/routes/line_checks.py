@@ -12,7 +12,9 @@ from tidings.api.bodies import parse
 from tidings.api.problems import Code, FieldError, Problem, of_validation
 from tidings.api.routes.lines import Line
 from tidings.api.routes.sending import submission_of
+from tidings.api.sizes import check_size, largest_notification
 from tidings.intake.drafting import Submission
+from tidings.settings import ApiSettings
 from tidings.store.api_keys import ApiKey
 
 _CHECKED_AT_ONCE = 50  # lines between two turns of the event loop
@@ -31,16 +33,16 @@ class CheckedLines:
 
 class LineChecker:
     """first: number of the first line, which may hold defaults for all. done: number of the last line that is not to be
-    looked at, for it was before. longest: bytes that a line may have."""
+    looked at, for it was before."""
 
     def __init__(
-        self, key: ApiKey, batch_id: UUID | None, *, first: int, done: int, longest: int
+        self, key: ApiKey, batch_id: UUID | None, settings: ApiSettings, *, first: int, done: int
     ) -> None:
         self._key = key
         self._batch_id = batch_id
         self._first = first
         self._done = done
-        self._longest = longest
+        self._settings = settings
         self._defaults: dict[str, Any] = {}
 
     async def check(self, lines: Sequence[Line]) -> CheckedLines:
@@ -72,22 +74,31 @@ class LineChecker:
             message = "must be an object"
             where = [FieldError(path="defaults", message=message)]
             raise Problem(Code.INVALID_REQUEST, f"defaults: {message}", where)
+        email = document["defaults"].get("email")
+        if isinstance(email, dict) and "attachments" in email:
+            message = "files go with the lines that they are for"
+            where = [FieldError(path="defaults.email.attachments", message=message)]
+            raise Problem(Code.INVALID_REQUEST, f"defaults.email.attachments: {message}", where)
         self._defaults = document["defaults"]
         return True
 
     def _submission(self, line: Line) -> Submission | None:
         """None for an empty line. Raises Problem."""
         if line.text is None:
-            raise Problem(Code.BODY_TOO_LARGE, f"A line may have at most {self._longest} bytes.")
+            most = largest_notification(self._settings)
+            raise Problem(Code.BODY_TOO_LARGE, f"A line may have at most {most} bytes.")
         text = line.text.removeprefix(_BYTE_ORDER_MARK) if line.number == 1 else line.text
         if not text or text.isspace():
             return None
         try:
-            return submission_of(self._key, self._merged(parse(text)), self._batch_id)
+            submission = submission_of(self._key, self._merged(parse(text)), self._batch_id)
         except ValidationError as error:
             raise of_validation(error) from None
         except ValueError as error:
             raise Problem(Code.MALFORMED_JSON, f"The line is not valid JSON: {error}.") from None
+        if len(text) > self._settings.max_body or submission.request.email is not None:
+            check_size(submission.request.email, len(text), self._settings, "A line")
+        return submission
 
     def _merged(self, document: Any) -> Any:
         if not self._defaults or not isinstance(document, dict):

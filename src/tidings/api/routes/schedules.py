@@ -15,7 +15,9 @@ from tidings.api.paging import Cursor, Limit
 from tidings.api.parts import Parts, Wired
 from tidings.api.problems import Code, Problem, of_refusal
 from tidings.api.responses import problems
+from tidings.api.sizes import check_files
 from tidings.domain.schedules import CatchUp, Recurrence, WrongScheduleError
+from tidings.intake.attaching import files_of
 from tidings.intake.refusals import misfit
 from tidings.intake.request import Name, RepeatableRequest, Wire, Zone
 from tidings.intake.scheduling import UNREADABLE
@@ -181,7 +183,9 @@ async def _changed(
 
 
 async def _fits(parts: Parts, request: RepeatableRequest) -> None:
-    """Raises Problem where each run would be refused for its data. A template can be made, or changed, later."""
+    """Raises Problem where each run would be refused for its files or its data. A template can be made, or changed,
+    later."""
+    check_files(files_of(request.email), parts.settings)
     template = await parts.templates.find(request.template_id)
     if template and template.contract and (found := template.contract.mismatches(request.data)):
         raise of_refusal(misfit(found), within="request.")

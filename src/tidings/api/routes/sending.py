@@ -14,6 +14,7 @@ from tidings.api.bodies import read_json
 from tidings.api.parts import Parts
 from tidings.api.problems import Code, FieldError, Problem, of_refusal, of_validation
 from tidings.api.rehearsing import Rehearsal, Rehearsed, SendRehearsal, take_dry_run
+from tidings.api.sizes import check_size
 from tidings.api.verdicts import verdict_of
 from tidings.intake.drafting import Draft, Receipt, Submission
 from tidings.intake.refusals import Refusal
@@ -34,6 +35,9 @@ async def send(request: Request) -> Response:
         submission = submission_of(key, document)
     except ValidationError as error:
         raise of_validation(error) from None
+    size = len(await request.body())
+    if size > parts.settings.max_body or submission.request.email is not None:
+        check_size(submission.request.email, size, parts.settings)
     if dry_run:
         return await _rehearsed(parts, key, submission)
     result = await parts.intake.accept(submission)

@@ -9,6 +9,7 @@ from tidings.api.parts import Parts
 from tidings.api.rehearsing import Rehearsed, StreamRehearsal
 from tidings.api.routes.line_checks import CheckedLines, LineChecker
 from tidings.api.routes.lines import slices
+from tidings.api.sizes import largest_notification
 from tidings.store.api_keys import ApiKey
 
 _LINES = 10_000
@@ -32,8 +33,8 @@ async def rehearse_stream(request: Request, parts: Parts, key: ApiKey) -> Respon
 
 async def _checked(request: Request, parts: Parts, key: ApiKey) -> AsyncIterator[CheckedLines]:
     """As many at a time as a transaction takes."""
-    longest = parts.settings.max_body
-    checker = LineChecker(key, None, first=1, done=0, longest=longest)
+    longest = largest_notification(parts.settings)
+    checker = LineChecker(key, None, parts.settings, first=1, done=0)
     async for some in slices(
         request, first=1, longest=longest, most=_LINES, most_bytes=_BYTES, wait=None
     ):

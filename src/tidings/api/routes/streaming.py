@@ -24,6 +24,7 @@ from tidings.api.routes.lines import slices
 from tidings.api.routes.sending import wrong_key
 from tidings.api.routes.stream_rehearsal import rehearse_stream
 from tidings.api.routes.targets import named_batch
+from tidings.api.sizes import largest_notification
 from tidings.api.streamed import StreamedAnswer
 from tidings.intake.drafting import Receipt
 from tidings.intake.filling import BatchClosedError, IntoStream
@@ -83,9 +84,7 @@ class _Run:
         self._lines = batch.lines
         self._accepted = 0
         self._refused = 0
-        self._checker = LineChecker(
-            key, batch.id, first=first, done=batch.lines, longest=parts.settings.max_body
-        )
+        self._checker = LineChecker(key, batch.id, parts.settings, first=first, done=batch.lines)
 
     async def answers(self, request: Request) -> AsyncIterator[bytes]:
         yield _dump([{"batch_id": str(self._batch.id), "lines": self._lines}])
@@ -113,7 +112,7 @@ class _Run:
             async for lines in slices(
                 request,
                 first=self._first,
-                longest=self._parts.settings.max_body,
+                longest=largest_notification(self._parts.settings),
                 most=self._parts.intake.largest_batch,
                 most_bytes=_SLICE_BYTES,
             ):
