@@ -1,17 +1,26 @@
-"""A worker or API process that kills itself at a named point: python -m tests.crash.process KIND POINT NTH."""
+"""A worker or API process that kills itself at a named point: python -m tests.crash.process KIND POINT NTH.
+
+At the point `preparing` it is every delivery whose data has `poison` that kills it.
+"""
 
 import asyncio
 import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from tidings.bootstrap import foundation
 from tidings.bootstrap.api import run_api
 from tidings.bootstrap.worker import open_worker
+from tidings.delivery import deciding
+from tidings.delivery.preparing import prepare
+from tidings.domain.messages import Message
+from tidings.domain.retry import Settle
 from tidings.settings import load
+from tidings.store.deliveries import Work
 
 
 def kill_at(point: str, nth: int) -> Callable[[str], None]:
@@ -28,6 +37,17 @@ def kill_at(point: str, nth: int) -> Callable[[str], None]:
     return checkpoint
 
 
+def poison() -> None:
+    """As a fault in a native library would."""
+
+    def deadly(work: Work, *given: Any, **more: Any) -> Message | Settle:
+        if work.payload["data"].get("poison"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return prepare(work, *given, **more)
+
+    deciding.prepare = deadly  # type: ignore[attr-defined]  # a stand-in for what cannot be provoked
+
+
 async def main(kind: str, point: str, nth: int) -> None:
     settings = load()
     assert settings.database_url is not None
@@ -35,6 +55,8 @@ async def main(kind: str, point: str, nth: int) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     checkpoint = kill_at(point, nth)
+    if point == "preparing":
+        poison()
     if kind == "worker":
         worker = await open_worker(laid, CollectorRegistry(), checkpoint=checkpoint)
         await worker.run(stop)

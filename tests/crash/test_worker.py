@@ -157,6 +157,48 @@ async def test_killed_at_most_once(
     assert len(sink.seen) >= found["delivered"]
 
 
+async def test_one_that_kills_whoever_prepares_it_is_given_up(
+    accepting: System, sink: Sink, connection: Connection
+) -> None:
+    """And what was claimed beside it is sent once, and blamed for nothing."""
+    await accept(accepting, sink)
+    answer = await accepting.call(
+        "POST",
+        "/notifications/send",
+        {
+            "template_id": "note",
+            "recipient": {"webhook_url": sink.url},
+            "data": {"number": 0, "poison": True},
+            "priority": "high",
+        },
+    )
+    poison = answer.body["notification_id"]
+    deaths = 0
+    async with workers(accepting, **QUICK) as started, asyncio.timeout(60):
+        doomed = await started.start("preparing")
+        while await connection.fetchval("SELECT count(*) FROM queue"):
+            if doomed.returncode is not None:
+                assert doomed.returncode == -signal.SIGKILL
+                deaths += 1
+                doomed = await started.start("preparing")
+            await asyncio.sleep(0.05)
+    assert deaths == 4, "with others, and three times alone"
+    assert await by_status(connection) == {"delivered": COUNT, "failed": 1}
+    assert len(sink.seen) == COUNT
+    assert not sink.doubled
+    (delivery,) = (await accepting.status(poison))["deliveries"]
+    assert (delivery["reason"], delivery["attempts"]) == ("kills_workers", 0)
+    explained = await accepting.call("GET", f"/notifications/{poison}/explain")
+    steps = [step["code"] for step in explained.body["deliveries"][0]["steps"]]
+    assert steps.count("prepared_alone") == 3
+    marked = await connection.fetchval(
+        "SELECT count(*) FROM deliveries WHERE decisions ~ 'prepared_alone'"
+    )
+    assert marked == 1
+    letters = await accepting.call("GET", "/dead-letters")
+    assert [one["notification_id"] for one in letters.body["dead_letters"]] == [poison]
+
+
 async def test_default_settings_take_over_within_thirty_seconds(
     accepting: System, sink: Sink, connection: Connection
 ) -> None:

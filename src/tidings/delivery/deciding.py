@@ -32,6 +32,7 @@ from tidings.store.deliveries import Work
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
+_DEATHS = 3
 _AFTER_ERROR = timedelta(minutes=1)
 
 
@@ -71,6 +72,9 @@ class Decider:
             return self._interrupted(held, claim.started_at)
         if (end := self._overtaken(claim, work)) is not None:
             return self._verdicts.ended(held, end)
+        if claim.deaths >= _DEATHS:
+            log.error("delivery.kills_workers", delivery_id=str(claim.delivery_id))
+            return self._verdicts.ended(held, Settle(DeliveryStatus.FAILED, Reason.KILLS_WORKERS))
         if work.unreadable:
             log.error("delivery.unreadable", delivery_id=str(claim.delivery_id))
             return self._verdicts.postponed(held, Reason.UNREADABLE)

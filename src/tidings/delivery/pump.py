@@ -31,6 +31,7 @@ from tidings.delivery.preparing import CompiledTemplates
 from tidings.delivery.settling import Held, Settlement, Try
 from tidings.delivery.starting import Starter
 from tidings.delivery.subscribers import Subscribers
+from tidings.delivery.suspects import Suspects, told_apart
 from tidings.delivery.verdicts import Verdicts
 from tidings.delivery.wishes import Wishes
 from tidings.domain.deliveries import DeliveryStatus
@@ -94,6 +95,7 @@ class Pump:
         self._stopping = False
         self._stuck = False  # there was no place at all
         self._full = False  # there was none for what is not critical
+        self._suspects = Suspects(pool)
         self._limits = limits
         self._gates = Gates[Lane](limits.clock)
         self._verdicts = Verdicts(accounts, policies)
@@ -266,7 +268,16 @@ class Pump:
         if not claimed:
             return
         self._checkpoint("claimed")
-        ready = await self._starter.prepare(claimed)
+        together, suspects = told_apart(claimed)
+        if together:
+            await self._start(await self._starter.prepare(together))
+        for one in suspects:
+            suspect = await self._suspects.take(one, _now())
+            ready = await self._starter.prepare([suspect])
+            await self._suspects.clear(one)
+            await self._start(ready)
+
+    async def _start(self, ready: Sequence[Ready]) -> None:
         ready = await self._starter.admit(ready)
         if self._stopping:
             await self._starter.give_back(ready)

@@ -64,6 +64,14 @@ class Reason(StrEnum):
         "unreadable",
         "What is stored cannot be read, with this key ring or by this release; it waits for the right one.",
     )
+    PREPARED_ALONE = (
+        "prepared_alone",
+        "A worker died with it in hand before it was sent; it is prepared apart from all others.",
+    )
+    KILLS_WORKERS = (
+        "kills_workers",
+        "Every worker that prepared it died: it needs more than there is, or meets an error of ours.",
+    )
     INTERNAL_ERROR = (
         "internal_error",
         "Tidings failed while preparing it, which is an error of ours: see the log of the worker.",

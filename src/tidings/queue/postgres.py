@@ -48,7 +48,8 @@ class Claimed:
     """A held entry. attempts: calls made before; deferred: how many of them do not count; spent: how many belong to
     earlier rounds, the last of which ended before round_at. started_at: a dead worker's call may have been made
     then. rescued: it was taken over from a lease that ran out. maybe_taken: an earlier call ended as unknown.
-    account: the one that is or was called and may have sent it, so that no other one may; avoid: those that failed of late."""
+    account: the one that is or was called and may have sent it, so that no other one may; avoid: those that failed of late.
+    deaths: how many workers died while they prepared it alone."""
 
     delivery_id: UUID
     notification_id: UUID
@@ -64,6 +65,7 @@ class Claimed:
     maybe_taken: bool = False
     account: str | None = None
     avoid: tuple[str, ...] = ()
+    deaths: int = 0
 
     @property
     def priority(self) -> Priority:

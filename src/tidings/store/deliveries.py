@@ -228,6 +228,35 @@ async def decisions_of(connection: Reader, notification_id: UUID) -> dict[UUID, 
     return {row["id"]: row["decisions"] for row in rows}
 
 
+async def mark(connection: Connection, notification_id: UUID, delivery_id: UUID, word: str) -> int:
+    """Remember a Mark of what is about to be done; how many of its code there were before."""
+    code = word.partition("@")[0]
+    found: int | None = await connection.fetchval(
+        """UPDATE deliveries SET decisions = concat_ws(' ', decisions, $3::text)
+           WHERE notification_id = $1 AND id = $2
+           RETURNING regexp_count(decisions, '(^| )' || $4::text || '@') - 1""",
+        notification_id,
+        delivery_id,
+        word,
+        code,
+    )
+    return found or 0
+
+
+async def unmark(
+    connection: Connection, notification_id: UUID, delivery_id: UUID, code: Reason
+) -> None:
+    """Forget the last Mark of this code."""
+    await connection.execute(
+        """UPDATE deliveries
+           SET decisions = nullif(regexp_replace(decisions, '^(.*)(^| )' || $3::text || '@[^ ]*', '\\1'), '')
+           WHERE notification_id = $1 AND id = $2""",
+        notification_id,
+        delivery_id,
+        code,
+    )
+
+
 async def find(connection: Reader, delivery_id: UUID) -> DeliveryRow | None:
     """A delivery by its id alone: its notification's id lies just below it."""
     low, high = ids.owner_range(delivery_id)
