@@ -24,6 +24,14 @@ async def save(system: System, content: dict[str, Any], **more: Any) -> Any:
     return answer
 
 
+TWO = {
+    "type": "object",
+    "required": ["name", "n"],
+    "properties": {"name": {"type": "string"}, "n": {"type": "number"}},
+}
+WHEN = {"type": "object", "required": ["at"], "properties": {"at": {"type": "string"}}}
+ANY = {"type": "object", "required": ["a"], "properties": {"a": {}}}
+
 Place = tuple[str, int | None, int | None]
 FAILING: list[tuple[dict[str, Any], dict[str, Any], Place]] = [
     # what the contract does not require is missing one day
@@ -42,12 +50,54 @@ FAILING: list[tuple[dict[str, Any], dict[str, Any], Place]] = [
     (
         {"sms": {"body": "{{ price | money('EUR') }}"}},
         {"sample": {"price": "dear"}},
-        ("content.sms.body", 1, 1),
+        ("content.sms.body", 1, 12),
     ),
     (
         {"sms": {"body": "{{ name }}"}},
         {"variables": NAME, "locales": {"de": {"sms": {"body": "\n\nHallo {{ nmae }}"}}}},
         ("locales.de.sms.body", 3, 10),
+    ),
+    (
+        {"sms": {"body": "{% for one in rows %}\n  {{ one.nmae }}{% endfor %}"}},
+        {"sample": {"rows": [{"name": "a"}]}, "engine": "liquid"},
+        ("content.sms.body", 2, 6),
+    ),
+    (
+        {"email": {"subject": "s", "markdown": "*Hi*\n\n{{ one.nmae }}"}},
+        {"sample": {"one": {"name": "a"}}, "engine": "liquid"},
+        ("content.email.markdown", 3, 8),
+    ),
+    # a value of the kind that is declared does not fit
+    ({"sms": {"body": "a\n{{ name + n }}"}}, {"variables": TWO}, ("content.sms.body", 2, 1)),
+    (
+        {"chat": {"body": "{% if n > name %}x{% endif %}"}},
+        {"variables": TWO, "engine": "liquid"},
+        ("content.chat.body", 1, 9),
+    ),
+    (
+        {"sms": {"body": "{% for one in n %}{{ one }}{% endfor %}"}},
+        {"variables": TWO},
+        ("content.sms.body", 1, 1),
+    ),
+    (
+        {"sms": {"body": "{{ n }} {{ n | listed }}"}},
+        {"variables": TWO, "engine": "liquid"},
+        ("content.sms.body", 1, 16),
+    ),
+    (
+        {"email": {"subject": "s", "text": "t", "reply_to": "nobody"}},
+        {},
+        ("content.email.reply_to", None, None),
+    ),
+    (
+        {"email": {"subject": "s", "text": "t", "reply_to": "{{ a }}"}},
+        {"sample": {"a": "nobody"}},
+        ("content.email.reply_to", None, None),
+    ),
+    (
+        {"email": {"subject": "x" * 999, "text": "{{ name }}"}},
+        {"variables": NAME},
+        ("content.email.subject", None, None),
     ),
     ({"push": {"title": "t", "body": "x" * 5_000}}, {}, ("content.push.body", None, None)),
     ({"sms": {"body": "x" * 2_000}}, {}, ("content.sms.body", None, None)),
@@ -87,6 +137,7 @@ async def test_what_allows_for_a_missing_variable_is_saved(quiet: System, text: 
     assert (answer.status in {200, 201}, answer.body["warnings"]) == (True, [])
 
 
+MAY_NOT = ("may_not_render", "content.sms.body")
 WARNED: list[tuple[dict[str, Any], dict[str, Any], list[tuple[str, str]]]] = [
     (
         {"email": {"subject": "x" * 61, "text": "t"}},
@@ -125,8 +176,24 @@ WARNED: list[tuple[dict[str, Any], dict[str, Any], list[tuple[str, str]]]] = [
         {"sample": {"text": "x" * 161}},
         [("sms_parts", "content.sms.body")],
     ),
+    # an amount is made up where one is needed
+    ({"sms": {"body": "{{ a | money('EUR') }}"}}, {}, []),
+    ({"sms": {"body": "{{ a | money: 'EUR' }}"}}, {"engine": "liquid"}, []),
+    # made-up texts are no dates, and what is declared as anything may be a number
+    ({"sms": {"body": "{{ at | date }}"}}, {"variables": WHEN}, [MAY_NOT]),
+    (
+        {"sms": {"body": "{{ at | date }}"}},
+        {"variables": WHEN, "sample": {"at": "2030-01-31"}},
+        [MAY_NOT],
+    ),
+    ({"sms": {"body": "{{ a + 1 }}"}}, {"variables": ANY}, [MAY_NOT]),
+    (
+        {"email": {"subject": "s", "text": "t", "reply_to": "{{ name }}"}},
+        {"variables": NAME},
+        [],
+    ),
     # nothing is declared: made-up data need not be like the real
-    ({"sms": {"body": "{{ a[b] }}"}}, {}, [("may_not_render", "content.sms.body")]),
+    ({"sms": {"body": "{{ a[b] }}"}}, {}, [MAY_NOT]),
 ]
 
 
@@ -142,3 +209,16 @@ async def test_what_a_channel_makes_of_it_is_said(
         assert one["message"]
         assert one["channel"] == one["path"].split(".")[-2]
         assert one["locale"] == ("tr" if one["path"].startswith("locales") else None)
+
+
+async def test_it_is_told_with_which_data_and_at_which_filter_it_fails(quiet: System) -> None:
+    answer = await save(quiet, {"sms": {"body": "{{ at | date }}"}}, variables=WHEN)
+    [warning] = answer.body["warnings"]
+    assert warning["message"] == (
+        "it did not render with data that has all that `variables` tells of: the filter 'date' does not take this value"
+        " (ValueError). That may be for its values"
+    )
+    assert (warning["line"], warning["column"]) == (1, 9)
+    items = {"type": "object", "required": ["a"], "properties": {"a": {"type": "array"}}}
+    answer = await save(quiet, {"sms": {"body": "{{ a[0] }}"}}, variables=items)
+    assert "only what `variables` requires" in answer.body["errors"][0]["message"]

@@ -123,6 +123,7 @@ def test_the_formats_are_those_of_the_reader(source: str, expected: str) -> None
         ("{{ now }}", {}, "'now' is undefined"),
         ("{{ range }}", {}, "'range' is undefined"),
         ("{{ x.__class__ }}", {"x": "a"}, "x.__class__ is undefined"),
+        ("{{ x[3].name }}", {"x": []}, "a list has no element at this place"),
     ],
 )
 def test_what_is_missing_is_named(source: str, data: dict[str, Any], named: str) -> None:
@@ -164,7 +165,7 @@ def test_hostile_templates_are_stopped(source: str) -> None:
         error: Exception = failure(source, data)
     except TemplateSourceError as found:  # it needs no data, and is known when it is saved
         error = found
-    assert re.search(r"over \d|a width over|a number over|works with no value", str(error))
+    assert re.search(r"over \d|a width over|a number over|fails with what it is given", str(error))
 
 
 @pytest.mark.parametrize(

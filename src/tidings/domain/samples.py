@@ -20,6 +20,21 @@ _TEXTS: Mapping[str, str] = {
     "uri-reference": "/",
     "uuid": "01890000-0000-7000-8000-000000000000",
 }
+_AMOUNT = frozenset({"number", "string", "null"})
+"""Types that together stand for an amount, which may be written as a text: any text would not do."""
+_TELLING = frozenset(
+    (
+        "type",
+        "const",
+        "default",
+        "examples",
+        "enum",
+        "properties",
+        "required",
+        "items",
+        "prefixItems",
+    )
+) | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
 _ORDER = ("string", "number", "integer", "boolean", "array", "object", "null")
 
 
@@ -35,16 +50,29 @@ def sample(schema: Mapping[str, JSON], *, whole: bool) -> dict[str, JSON]:
     return made if isinstance(made, dict) else {}
 
 
+def names_types(schema: Mapping[str, JSON]) -> bool:
+    """Whether each value that sample() makes up for it is of a type that it tells."""
+    definitions = schema.get("$defs")
+    making = _Making(definitions if isinstance(definitions, dict) else {}, whole=True)
+    making.value(dict(schema), "")
+    return not making.guessed
+
+
 class _Making:
+    """guessed: whether a schema did not say of which type its value is."""
+
     def __init__(self, definitions: Mapping[str, JSON], whole: bool) -> None:
         self._definitions = definitions
         self._whole = whole
+        self.guessed = False
 
     def value(self, schema: JSON, name: str, depth: int = 0) -> JSON:
         """name: of the member it is for, which is what a text says."""
         if not isinstance(schema, dict) or depth > _DEPTH:
+            self.guessed = True
             return name
         schema = self._merged(schema)
+        self.guessed |= not schema.keys() & _TELLING
         for keyword in ("const", "default"):
             if keyword in schema:
                 return schema[keyword]
@@ -113,8 +141,16 @@ def _type(schema: Mapping[str, JSON]) -> str:
     kinds = schema.get("type")
     if isinstance(kinds, str):
         return kinds
-    if isinstance(kinds, list):
-        return next((one for one in _ORDER if one in kinds), "string")
+    return _of_types(kinds) if isinstance(kinds, list) else _implied(schema)
+
+
+def _of_types(kinds: list[JSON]) -> str:
+    if "number" in kinds and all(one in _AMOUNT for one in kinds):
+        return "number"
+    return next((one for one in _ORDER if one in kinds), "string")
+
+
+def _implied(schema: Mapping[str, JSON]) -> str:
     if "properties" in schema or "required" in schema:
         return "object"
     if "items" in schema or "prefixItems" in schema:

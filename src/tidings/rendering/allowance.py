@@ -40,6 +40,20 @@ class NotPrintableError(Exception):
     """A function stands where a value is needed."""
 
 
+class FilterFailedError(Exception):
+    """A filter cannot work with what it was given. The message names it, and never shows the data. of_kind: as in
+    RenderingError."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(f"the filter {name!r} does not take this value ({type(error).__name__})")
+        self.of_kind = is_of_kind(error)
+
+
+def is_of_kind(error: Exception) -> bool:
+    """Whether it tells of the kind of a value, such as a list where a number is needed."""
+    return isinstance(error, TypeError | AttributeError)
+
+
 class Budget:
     """Of one field's rendering."""
 

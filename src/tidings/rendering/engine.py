@@ -65,12 +65,23 @@ class RenderingError(Exception):
     """A template does not render with this data; the detail names the field and, where there is one,
     the variable, and never shows the data."""
 
-    def __init__(self, reason: Reason, detail: str, line: int | None = None) -> None:
-        """line: from 1, where the engine tells it."""
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        line: int | None = None,
+        column: int | None = None,
+        *,
+        of_kind: bool = False,
+    ) -> None:
+        """line and column: from 1, where the engine tells them. of_kind: whether a value is of a kind that cannot be used so, as a
+        list in a sum, and other values of its kind fail like it."""
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
         self.line = line
+        self.column = column
+        self.of_kind = of_kind
 
 
 class Field(ABC):

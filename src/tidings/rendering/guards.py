@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 from functools import wraps
 from typing import Any
 
-from jinja2 import pass_context
+from jinja2 import UndefinedError, pass_context
 from jinja2.filters import FILTERS
 from jinja2.runtime import Context
 from jinja2.utils import Cycler, Namespace, pass_eval_context
@@ -13,7 +13,9 @@ from markupsafe import Markup
 from tidings.rendering.allowance import (
     MAX_BITS,
     MAX_WIDTH,
+    FilterFailedError,
     LimitExceededError,
+    NotPrintableError,
     budget_of,
     check_length,
     check_pattern,
@@ -175,7 +177,12 @@ def guard(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
         check_arguments(name, subject, args, kwargs)
         if isinstance(subject, Generator):
             subject = counted(budget, subject)
-        result = plain(*_first(passed, context), subject, *args, **kwargs)
+        try:
+            result = plain(*_first(passed, context), subject, *args, **kwargs)
+        except (UndefinedError, LimitExceededError, NotPrintableError, FilterFailedError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a filter can raise anything, and its message may hold data
+            raise FilterFailedError(name, error) from None
         if isinstance(result, Generator):
             return counted(budget, result)
         spend_for(budget, result)

@@ -25,14 +25,18 @@ _SAMPLES: Sequence[Any] = (
 """One of each kind that JSON has, and of what filters take of texts: a name, times, an amount, base64."""
 
 
-def works_with_any(attempt: Callable[[Any], object]) -> bool:
-    """Whether there is a kind of value with which it does not fail."""
-    return any(_works(attempt, sample) for sample in _SAMPLES)
+def works_with_any(attempt: Callable[[Any], object], *, whole: bool = False) -> bool:
+    """Whether there is a kind of value with which it does not fail. whole: whether it fails, too, where a value has not
+    what is asked of it; otherwise it may have with other data."""
+    return any(_works(attempt, sample, whole=whole) for sample in _SAMPLES)
+
+
+FAILS = "It fails, whatever the data is."
 
 
 def no_value(name: str) -> str:
     """What is said of a filter that works with none."""
-    return f"The filter {name!r} works with no value when it is given this."
+    return f"The filter {name!r} fails with what it is given here, whatever stands before it."
 
 
 def not_with_this(name: str) -> str:
@@ -40,11 +44,13 @@ def not_with_this(name: str) -> str:
     return f"The filter {name!r} does not work with what stands before it."
 
 
-def _works(attempt: Callable[[Any], object], sample: Any) -> bool:
+def _works(attempt: Callable[[Any], object], sample: Any, *, whole: bool) -> bool:
     try:
         attempt(sample)
-    except (UndefinedError, LiquidUndefinedError, NotPrintableError):
-        return True  # with other names in the data it may
+    except (UndefinedError, LiquidUndefinedError):
+        return not whole
+    except NotPrintableError:
+        return True
     except Exception:  # noqa: BLE001 - a filter can raise anything
         return False
     return True

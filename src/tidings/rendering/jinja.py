@@ -29,9 +29,11 @@ from tidings.rendering import guards, jinja_hopeless
 from tidings.rendering.allowance import (
     KEY,
     Budget,
+    FilterFailedError,
     LimitExceededError,
     NotPrintableError,
     budget_of,
+    is_of_kind,
     joined,
     printable,
     spend_for,
@@ -164,6 +166,8 @@ GLOBALS: Mapping[str, Any] = {
 """What every template may use beside its variables: range, dict, cycler, joiner, namespace; the links for its
 reader, which are empty where there are none; and the brand."""
 
+_FUNCTIONS = frozenset(name for name, one in GLOBALS.items() if callable(one))
+
 _SAME = GLOBALS.keys() - {"brand"}
 """What is the same whoever the reader is, and whatever a template was stored with."""
 
@@ -198,7 +202,7 @@ class JinjaField(Field):
             raise self._failed(Reason.UNDEFINED_VARIABLE, self._undefined(error), error) from None
         except LimitExceededError as error:
             raise self._failed(Reason.RENDERING_LIMIT, str(error), error) from None
-        except NotPrintableError as error:
+        except (NotPrintableError, FilterFailedError) as error:
             raise self._failed(Reason.RENDERING_FAILED, str(error), error) from None
         except Exception as error:  # noqa: BLE001 - a template can raise anything; the message may hold data
             raise self._failed(Reason.RENDERING_FAILED, type(error).__name__, error) from None
@@ -214,7 +218,9 @@ class JinjaField(Field):
         return message
 
     def _failed(self, reason: Reason, said: str, error: Exception) -> RenderingError:
-        return RenderingError(reason, f"{self.path}: {said}", _line(error.__traceback__))
+        of_kind = error.of_kind if isinstance(error, FilterFailedError) else is_of_kind(error)
+        line = _line(error.__traceback__)
+        return RenderingError(reason, f"{self.path}: {said}", line, of_kind=of_kind)
 
 
 def _context(template: Template, variables: Mapping[str, Any]) -> Context:
@@ -281,13 +287,14 @@ def _check_names(environment: _Environment, path: str, source: str, parsed: node
 
 
 def _check_hopes(environment: _Environment, path: str, source: str, parsed: nodes.Template) -> None:
-    for line, name, said in jinja_hopeless.mistakes(parsed, partial(_may_work, environment)):
-        raise TemplateSourceError(path, said, line, _column(environment, source, line, name or "/"))
+    works = partial(_may_work, environment)
+    for line, name, said in jinja_hopeless.mistakes(parsed, _FUNCTIONS, works):
+        raise TemplateSourceError(path, said, line, _column(environment, source, line, name))
 
 
-def _may_work(environment: _Environment, one: nodes.Filter) -> bool:
+def _may_work(environment: _Environment, tried: jinja_hopeless.Tried) -> bool:
     return jinja_hopeless.may_work(
-        one,
+        tried,
         environment,
         lambda parsed: environment.from_string(_Guarded().visit(parsed)),
         lambda template, given: template.root_render_func(
@@ -304,8 +311,8 @@ def _column(environment: _Environment, source: str, line: int, name: str = "") -
     text = lines[line - 1] if line <= len(lines) else ""
     tags = list(_TAG.finditer(text))
     for tag in tags:
-        if name and name in tag[0]:
-            return tag.start() + tag[0].index(name) + 1
+        if name and (found := tag[0].find(name, len("{{"))) > 0:
+            return tag.start() + found + 1
         if not name and tag[0].startswith("{{") and not _parses(environment, tag[0]):
             return tag.start() + 1
     statements = [tag for tag in tags if tag[0].startswith("{%")]

@@ -16,7 +16,7 @@ from liquid.builtin.expressions.filtered import Filter, FilteredExpression
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.tags.for_tag import BreakNode, ContinueNode, ForNode
 from liquid.builtin.tags.tablerow_tag import TablerowNode
-from liquid.exceptions import LiquidError, UndefinedError
+from liquid.exceptions import FilterArgumentError, LiquidError, LiquidTypeError, UndefinedError
 from liquid.expression import Expression
 from liquid.undefined import FalsyStrictUndefined, is_undefined
 from liquid.utils import ReadOnlyChainMap
@@ -28,9 +28,11 @@ from tidings.rendering.allowance import (
     MAX_BITS,
     MAX_STEPS,
     Budget,
+    FilterFailedError,
     LimitExceededError,
     check_length,
     counted,
+    is_of_kind,
     spend_for,
 )
 from tidings.rendering.engine import NAMES, NOBODY, Field, RenderingError, TemplateSourceError
@@ -44,6 +46,8 @@ _ARITHMETIC = frozenset(
     ["plus", "minus", "times", "divided_by", "modulo", "at_least", "at_most", "round", "number"]
 )
 _COMMENT = re.compile(r"\{#")
+_NO_ELEMENT = "index out of range"
+"""What python-liquid says."""
 _WORD = re.compile(r"\w+")
 
 
@@ -51,6 +55,25 @@ class _Missing(FalsyStrictUndefined):
     """The filter `default` takes its place."""
 
     force_liquid_default = True
+
+
+class _FailedError(FilterArgumentError):
+    """Of this kind, python-liquid tells the place."""
+
+    def __init__(self, failed: FilterFailedError) -> None:
+        super().__init__(str(failed), token=None)
+        self.of_kind = failed.of_kind
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """What goes wrong inside is the filter's. Raises _FailedError."""
+    try:
+        yield
+    except (UndefinedError, LimitExceededError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a filter can raise anything, and its message may hold data
+        raise _FailedError(FilterFailedError(name, error)) from None
 
 
 class _Output(StringIO):
@@ -120,7 +143,9 @@ def _guarded(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
             options["context"] = context
         if with_environment:
             options["environment"] = context.env
-        return _paid(context.budget, plain(value, *args, **options))
+        with _named(name):
+            result = plain(value, *args, **options)
+        return _paid(context.budget, result)
 
     return _passing_context(guarded)
 
@@ -131,9 +156,10 @@ def _format(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     def guarded(value: Any, *args: Any, context: _Context, **options: Any) -> Any:
         _demand(value, *args)
         _check(name, value, args, options)
-        if name == "date" and args and "%" in args[0]:
-            return _paid(context.budget, strftime(context, value, *args))
-        return _paid(context.budget, plain(context, value, *args, **options))
+        write = strftime if name == "date" and args and "%" in str(args[0]) else plain
+        with _named(name):
+            result = write(context, value, *args, **options)
+        return _paid(context.budget, result)
 
     return _passing_context(guarded)
 
@@ -200,6 +226,8 @@ class LiquidField(Field):
             raise self._failed(Reason.UNDEFINED_VARIABLE, self._undefined(error), error) from None
         except LimitExceededError as error:
             raise self._failed(Reason.RENDERING_LIMIT, str(error), error) from None
+        except _FailedError as error:
+            raise self._failed(Reason.RENDERING_FAILED, str(error.message), error) from None
         except Exception as error:  # noqa: BLE001 - the message may hold data
             raise self._failed(Reason.RENDERING_FAILED, type(error).__name__, error) from None
         return text if text.isascii() else self.sendable(text)
@@ -208,14 +236,17 @@ class LiquidField(Field):
         """Which variable is missing. A name that is not in the template came from the data, as in
         `{{ prices[city] }}`, and is not shown."""
         message = str(error.message or "something is undefined")
+        if message == _NO_ELEMENT:
+            return "a list has no element at this place"
         words = _WORD.findall(message.removesuffix(" is undefined"))
         if all(word in self.source for word in words):
             return message
         return "something of a name that the data holds is undefined"
 
     def _failed(self, reason: Reason, said: str, error: Exception) -> RenderingError:
-        found = _place(self.source, error)
-        return RenderingError(reason, f"{self.path}: {said}", found and found[0])
+        line, column = _place(self.source, error) or (None, None)
+        of_kind = getattr(error, "of_kind", isinstance(error, LiquidTypeError) or is_of_kind(error))
+        return RenderingError(reason, f"{self.path}: {said}", line, column, of_kind=of_kind)
 
 
 def _place(source: str, error: Exception) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from liquid.limits import to_int
 from liquid.token import Token
 
 from tidings.rendering.allowance import LimitExceededError
-from tidings.rendering.hopeless import no_value, not_with_this, works_with_any
+from tidings.rendering.hopeless import FAILS, no_value, not_with_this, works_with_any
 
 Fresh = Callable[[], RenderContext]
 
@@ -59,7 +59,7 @@ def _worked_out(one: Expression, context: RenderContext) -> object:
     except LimitExceededError as error:
         raise LiquidError(f"It is too much: {error}.", token=one.token) from None
     except Exception:  # noqa: BLE001 - a comparison can raise anything
-        raise LiquidError("It fails, whatever the data is.", token=one.token) from None
+        raise LiquidError(FAILS, token=one.token) from None
 
 
 def _check_bound(bound: Expression | None, fresh: Fresh) -> None:

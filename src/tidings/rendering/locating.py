@@ -13,6 +13,7 @@ from tidings.rendering.engine import RenderingError, TemplateSourceError
 from tidings.rendering.hiding import TAG, place
 
 _QUOTED = re.compile(r"'([^']+)'")
+_MISSING = re.compile(r"([\w.]+) is undefined")
 _TAG = re.compile(r"\{\{|\{%")
 
 Place = tuple[str | None, int, int]
@@ -45,13 +46,13 @@ def located(edition: Edition, error: TemplateSourceError) -> TemplateSourceError
 
 
 def place_of(edition: Edition, locale: str | None, error: RenderingError) -> Place | None:
-    """Of what did not render: the engine knows the line, and the column is that of the name in it. Of what was converted
+    """Of what did not render: the engine knows the line, and the column, or it is that of the name in it. Of what was converted
     to HTML, or has a layout, the line is another: there, the first tag that has the name. locale: the language whose
     content it is; None for the default's."""
     if error.line is None:
         return None
     path = error.detail.partition(": ")[0]
-    names = _QUOTED.findall(error.detail)
+    names = _names(error.detail)
     if (body := _converted(edition, locale, path)) is not None:
         texts = [_source(edition, locale, body), _source(edition, locale, body, in_layout=True)]
         return _first_named(edition, [one for one in texts if one is not None], names)
@@ -60,7 +61,13 @@ def place_of(edition: Edition, locale: str | None, error: RenderingError) -> Pla
         return None, error.line, 1
     lines = _whole(*found, edition.shared).splitlines()
     text = lines[error.line - 1] if error.line <= len(lines) else ""
-    return _written(*found, edition.shared, error.line, _column(text, names))
+    return _written(*found, edition.shared, error.line, error.column or _column(text, names))
+
+
+def _names(detail: str) -> list[str]:
+    """As they are in the source, the one that matters most last."""
+    missing = _MISSING.search(detail)
+    return _QUOTED.findall(detail) or (missing[1].split(".") if missing else [])
 
 
 def _converted(edition: Edition, locale: str | None, path: str) -> str | None:

@@ -7,8 +7,10 @@ from pydantic import BaseModel
 from tidings.api.problems import Code, FieldError, Problem
 from tidings.domain.advice import Advice
 from tidings.domain.channels import Channel
+from tidings.domain.messages import EmailContent
 from tidings.domain.templates import Edition
-from tidings.rendering.checking import Examined, Failure, Shown, advices, constant, examine
+from tidings.providers.mailbox import AddressError, parse_mailbox
+from tidings.rendering.checking import Examined, Failure, Given, Shown, advices, constant, examine
 from tidings.rendering.compiled import Render, compile_edition
 from tidings.rendering.deriving import missing_of_brand
 from tidings.rendering.engine import TemplateSourceError
@@ -45,7 +47,7 @@ def checked(template_id: str, edition: Edition) -> list[Warned]:
         paths = ((one, one.path.replace("data", "brand", 1)) for one in missing)
         raise mistaken(*(FieldError(path=path, message=one.message) for one, path in paths))
     found = list(examine(edition, renders))
-    errors = [*_failures(found), *_limits(edition, found)]
+    errors = [*_failures(found), *_limits(edition, found), *_no_addresses(edition, found)]
     if errors:
         raise mistaken(*errors)
     return warnings_of(found)
@@ -65,7 +67,7 @@ def warnings_of(found: Sequence[Examined]) -> list[Warned]:
             channel=one.channel,
             locale=one.locale,
             path=one.origin or _path(one.locale, one.path),
-            message=f"it did not render with data that was made up: {one.message}",
+            message=f"it did not render {one.given}: {one.message}. That may be for its values",
             line=one.line,
             column=one.column,
         )
@@ -116,11 +118,11 @@ def _check_sample(edition: Edition) -> None:
 
 
 def _failures(found: Iterable[Examined]) -> list[FieldError]:
-    """Of what fails with data that it is to take."""
-    errors: dict[tuple[str, str], FieldError] = {}
+    """Of what will fail, and not for a value that was made up."""
+    errors: dict[tuple[str, int | None, str], FieldError] = {}
     for one in found:
         if isinstance(one, Failure) and one.certain:
-            message = f"it cannot be rendered with data that it is to take: {one.message}"
+            message = f"it cannot be rendered {one.given}: {one.message}"
             error = FieldError(
                 path=one.origin or _path(one.locale, one.path),
                 message=message if one.line is None else f"line {one.line}: {message}",
@@ -129,7 +131,7 @@ def _failures(found: Iterable[Examined]) -> list[FieldError]:
                 line=one.line,
                 column=one.column,
             )
-            errors.setdefault((error.path, error.message), error)
+            errors.setdefault((error.path, one.line, one.message), error)
     return list(errors.values())
 
 
@@ -143,11 +145,37 @@ def _limits(edition: Edition, found: Iterable[Examined]) -> list[FieldError]:
             locale=one.locale,
         )
         for one in found
-        if isinstance(one, Shown) and (edition.sample is not None or constant(edition, one))
+        if isinstance(one, Shown)
         for said in advices(one)
-        if said.refused
+        if said.refused and (one.given is Given.SAMPLE or constant(edition, one, said.path))
     }
     return list(errors.values())
+
+
+def _no_addresses(edition: Edition, found: Iterable[Examined]) -> list[FieldError]:
+    """Where answers cannot go, so that no provider would take the email."""
+    errors = {}
+    for one in found:
+        if isinstance(one, Shown) and isinstance(one.content, EmailContent):
+            given, path = one.content.reply_to, "email.reply_to"
+            certain = one.given is Given.SAMPLE or constant(edition, one, path)
+            if given and certain and not _is_address(given):
+                place = _path(one.locale, path)
+                errors[place] = FieldError(
+                    path=place,
+                    message="it is not an email address, nor `Name <address>`",
+                    channel=one.channel,
+                    locale=one.locale,
+                )
+    return list(errors.values())
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_mailbox(text)
+    except AddressError:
+        return False
+    return True
 
 
 def _warned(channel: Channel, locale: str | None, said: Advice) -> Warned:

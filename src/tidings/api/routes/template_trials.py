@@ -26,7 +26,7 @@ from tidings.domain.templates import TemplateVersion
 from tidings.intake.drafting import Receipt, Submission
 from tidings.intake.refusals import misfit
 from tidings.intake.request import Document, Recipient, SendRequest, TemplateId, Wire
-from tidings.rendering.checking import Shown, as_rendered
+from tidings.rendering.checking import Given, Shown, as_rendered
 from tidings.rendering.context import context_of
 from tidings.rendering.deriving import derived
 from tidings.rendering.engine import RenderingError
@@ -138,7 +138,7 @@ def _previewed(
         tags = [tag for tag, written in template.locales.items() if channel in written]
         locale = locales[channel] = chosen(recipient.get("locale"), tags)
         try:
-            shown.append(Shown(channel, locale, render(context)))
+            shown.append(Shown(channel, locale, render(context), Given.SAMPLE))
         except RenderingError as error:
             origin, line, column = place_of(template, locale, error) or (None, None, None)
             errors[channel] = PreviewError(
