@@ -30,6 +30,11 @@ TWO = {
     "properties": {"name": {"type": "string"}, "n": {"type": "number"}},
 }
 WHEN = {"type": "object", "required": ["at"], "properties": {"at": {"type": "string"}}}
+FLAG = {
+    "type": "object",
+    "required": ["paid", "state"],
+    "properties": {"paid": {"type": "boolean"}, "state": {"enum": ["a", "b", "c"]}},
+}
 ANY = {"type": "object", "required": ["a"], "properties": {"a": {}}}
 
 Place = tuple[str, int | None, int | None]
@@ -83,6 +88,26 @@ FAILING: list[tuple[dict[str, Any], dict[str, Any], Place]] = [
         {"sms": {"body": "{{ n }} {{ n | listed }}"}},
         {"variables": TWO, "engine": "liquid"},
         ("content.sms.body", 1, 16),
+    ),
+    # in a branch that other data takes
+    (
+        {"sms": {"body": "{% if paid %}x{% else %}{{ nmae }}{% endif %}"}},
+        {"variables": FLAG},
+        ("content.sms.body", 1, 28),
+    ),
+    (
+        {"sms": {"body": "{% if state == 'c' %}{{ nmae }}{% endif %}"}},
+        {"variables": FLAG, "engine": "liquid"},
+        ("content.sms.body", 1, 25),
+    ),
+    (
+        {
+            "sms": {
+                "body": "{% for i in range(99999) %}{% for j in range(99999) %}{{ n }}{% endfor %}{% endfor %}"
+            }
+        },
+        {"variables": TWO},
+        ("content.sms.body", 1, 1),
     ),
     (
         {"email": {"subject": "s", "text": "t", "reply_to": "nobody"}},

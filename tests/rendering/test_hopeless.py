@@ -32,6 +32,7 @@ HOPELESS = [
     ("{{ name.encode() }}", "no method that can be called"),
     ("{{ name.format(1) }}", "no method that can be called"),
     ("{{ data.update({}) }}", "no method that can be called"),
+    ("{% if name %}{% set order.x = 1 %}{% endif %}", "'order' is no namespace"),
     ("{{ name() }}", "'name' is no function"),
     ("{{ 'x' if name else now() }}", "'now' is no function"),
     ("{% call name() %}{% endcall %}", "'name' is no function"),

@@ -1,11 +1,12 @@
 """Data made up from a JSON Schema, to see whether a template renders with all that the schema allows."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from tidings.domain.messages import JSON
 
 _DEPTH = 20
+_MOST_TURNS = 20
 _LONGEST, _MOST_ITEMS = 10_000, 3  # what asks for more gets a sample that does not fit
 _TEXTS: Mapping[str, str] = {
     "date-time": "2030-01-31T09:30:00Z",
@@ -35,7 +36,7 @@ _TELLING = frozenset(
         "prefixItems",
     )
 ) | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
-_ORDER = ("string", "number", "integer", "boolean", "array", "object", "null")
+_ORDER: Sequence[str] = ("string", "number", "integer", "boolean", "array", "object", "null")
 
 
 def sample(schema: Mapping[str, JSON], *, whole: bool) -> dict[str, JSON]:
@@ -43,28 +44,45 @@ def sample(schema: Mapping[str, JSON], *, whole: bool) -> dict[str, JSON]:
 
     It need not fit: what a pattern or a combination of schemas asks for is not worked out.
     """
-    definitions = schema.get("$defs")
-    made = _Making(definitions if isinstance(definitions, dict) else {}, whole).value(
-        dict(schema), ""
-    )
-    return made if isinstance(made, dict) else {}
+    return _Making(schema, whole=whole).document()
+
+
+def alternatives(schema: Mapping[str, JSON]) -> Iterator[dict[str, JSON]]:
+    """Further documents with all that is declared: each of other alternatives, where a schema leaves a choice between
+    truth values, types, or members of `enum`, `anyOf` and `oneOf`. All choices are made together, not in all ways."""
+    first = _Making(schema, whole=True)
+    first.document()
+    for turn in range(1, min(first.choices, _MOST_TURNS)):
+        yield _Making(schema, whole=True, turn=turn).document()
 
 
 def names_types(schema: Mapping[str, JSON]) -> bool:
     """Whether each value that sample() makes up for it is of a type that it tells."""
-    definitions = schema.get("$defs")
-    making = _Making(definitions if isinstance(definitions, dict) else {}, whole=True)
-    making.value(dict(schema), "")
+    making = _Making(schema, whole=True)
+    making.document()
     return not making.guessed
 
 
 class _Making:
-    """guessed: whether a schema did not say of which type its value is."""
+    """turn: which of several alternatives is taken, in turn. choices: how many there are at the most. guessed: whether a
+    schema did not say of which type its value is."""
 
-    def __init__(self, definitions: Mapping[str, JSON], whole: bool) -> None:
-        self._definitions = definitions
+    def __init__(self, schema: Mapping[str, JSON], *, whole: bool, turn: int = 0) -> None:
+        definitions = schema.get("$defs")
+        self._schema = schema
+        self._definitions = definitions if isinstance(definitions, dict) else {}
         self._whole = whole
+        self._turn = turn
+        self.choices = 1
         self.guessed = False
+
+    def document(self) -> dict[str, JSON]:
+        made = self.value(dict(self._schema), "")
+        return made if isinstance(made, dict) else {}
+
+    def _chosen(self, among: Sequence[JSON]) -> JSON:
+        self.choices = max(self.choices, len(among))
+        return among[self._turn % len(among)]
 
     def value(self, schema: JSON, name: str, depth: int = 0) -> JSON:
         """name: of the member it is for, which is what a text says."""
@@ -73,24 +91,29 @@ class _Making:
             return name
         schema = self._merged(schema)
         self.guessed |= not schema.keys() & _TELLING
-        for keyword in ("const", "default"):
-            if keyword in schema:
-                return schema[keyword]
-        for keyword in ("examples", "enum"):
+        if "const" in schema:
+            return schema["const"]
+        truth = schema.get("type") == "boolean"
+        if "default" in schema and not self._turn:
+            self.choices = max(self.choices, 2 if truth else 1)
+            return schema["default"]
+        for keyword in ("enum", "examples"):
             listed = schema.get(keyword)
             if isinstance(listed, list) and listed:
-                return listed[0]
+                return self._chosen(listed)
         return self._of_type(schema, name, depth)
 
     def _of_type(self, schema: Mapping[str, JSON], name: str, depth: int) -> JSON:
-        kind = _type(schema)
+        kind = str(self._chosen(_types(schema)))
         if kind == "object":
             return self._object(schema, depth)
         if kind == "array":
             return self._array(schema, name, depth)
         if kind in {"number", "integer"}:
             return _number(schema)
-        return {"boolean": True, "null": None}.get(kind, _text(schema, name))
+        if kind == "boolean":
+            return self._chosen((True, False))
+        return None if kind == "null" else _text(schema, name)
 
     def _merged(self, schema: Mapping[str, JSON]) -> dict[str, JSON]:
         """With what it refers to, all of allOf, and the first of other alternatives."""
@@ -113,10 +136,10 @@ class _Making:
         parts: list[JSON] = []
         if isinstance(reference, str):
             parts.append(self._definitions.get(reference.removeprefix("#/$defs/")))
-        for keyword, count in (("allOf", None), ("anyOf", 1), ("oneOf", 1)):
+        for keyword in ("allOf", "anyOf", "oneOf"):
             listed = schema.get(keyword)
-            if isinstance(listed, list):
-                parts += listed[:count]
+            if isinstance(listed, list) and listed:
+                parts += listed if keyword == "allOf" else [self._chosen(listed)]
         return parts
 
     def _object(self, schema: Mapping[str, JSON], depth: int) -> dict[str, JSON]:
@@ -137,17 +160,17 @@ class _Making:
         return [self.value(kind, name, depth + 1) for kind in kinds[: max(count, len(prefix))]]
 
 
-def _type(schema: Mapping[str, JSON]) -> str:
+def _types(schema: Mapping[str, JSON]) -> list[JSON]:
+    """Those that a value may be of, the one first that says most."""
     kinds = schema.get("type")
     if isinstance(kinds, str):
-        return kinds
-    return _of_types(kinds) if isinstance(kinds, list) else _implied(schema)
-
-
-def _of_types(kinds: list[JSON]) -> str:
+        return [kinds]
+    if not isinstance(kinds, list):
+        return [_implied(schema)]
+    order = _ORDER
     if "number" in kinds and all(one in _AMOUNT for one in kinds):
-        return "number"
-    return next((one for one in _ORDER if one in kinds), "string")
+        order = tuple(one for one in _ORDER if one != "string")
+    return [one for one in order if one in kinds] or ["string"]
 
 
 def _implied(schema: Mapping[str, JSON]) -> str:

@@ -10,7 +10,7 @@ from tidings.domain.channels import Channel
 from tidings.domain.digests import data_of
 from tidings.domain.messages import JSON, Content
 from tidings.domain.reasons import Reason
-from tidings.domain.samples import names_types, sample
+from tidings.domain.samples import alternatives, names_types, sample
 from tidings.domain.templates import Edition
 from tidings.rendering.compiled import Render
 from tidings.rendering.context import context_of
@@ -26,6 +26,7 @@ class Given(StrEnum):
 
     SAMPLE = "with the sample"
     WHOLE = "with data that has all that `variables` tells of"
+    OTHER = "with other truth values, types or alternatives that `variables` allows"
     LEAST = "with data that has only what `variables` requires"
     GUESSED = "with data that was made up"
 
@@ -64,7 +65,7 @@ def examine(edition: Edition, compiled: Mapping[Channel, Render]) -> Iterator[Ex
     """Every channel in every language it is written in.
 
     The data is the editor's sample, and is made up from what is declared, once whole and once with only what is
-    required. Where there is neither, it is made up from what the template uses.
+    required, and with each of the alternatives that there are. Where there is neither, it is made up from what the template uses.
     """
     typed = edition.contract is not None and names_types(edition.contract.schema)
     for data, given in _documents(edition):
@@ -89,10 +90,12 @@ def _documents(edition: Edition) -> Iterator[tuple[Mapping[str, JSON], Given]]:
         if edition.sample is None:
             yield sample(derived(edition), whole=True), Given.GUESSED
         return
-    for whole in (True, False):
-        data = sample(edition.contract.schema, whole=whole)
+    schema = edition.contract.schema
+    made = [(sample(schema, whole=True), Given.WHOLE), (sample(schema, whole=False), Given.LEAST)]
+    made += [(one, Given.OTHER) for one in alternatives(schema)]
+    for data, given in made:
         if not edition.contract.mismatches(data):
-            yield as_rendered(edition, data), Given.WHOLE if whole else Given.LEAST
+            yield as_rendered(edition, data), given
 
 
 def _rendered(
@@ -119,11 +122,12 @@ def _rendered(
 
 
 def _is_certain(error: RenderingError, given: Given, *, typed: bool) -> bool:
-    """Made-up texts need not be what a filter takes. That a variable is missing is no matter of values, nor is that one
-    is of a kind that does not fit, where it was declared to be of it."""
+    """Made-up texts need not be what a filter takes. That a variable is missing is no matter of values, nor that little
+    data is too much, nor that a value is of a kind that does not fit, where it was declared to be of it."""
     if given in {Given.SAMPLE, Given.GUESSED}:
         return given is Given.SAMPLE
-    return error.reason is Reason.UNDEFINED_VARIABLE or (typed and error.of_kind)
+    sure = error.reason in {Reason.UNDEFINED_VARIABLE, Reason.RENDERING_LIMIT}
+    return sure or (typed and error.of_kind)
 
 
 def constant(edition: Edition, found: Shown, path: str) -> bool:

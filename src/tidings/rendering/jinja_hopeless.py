@@ -60,6 +60,13 @@ def mistakes(
     known = frozenset(_local(parsed)) | _OWN
     for call in parsed.find_all(nodes.Call):
         yield from _of_call(call, known | functions)
+    for given in parsed.find_all(nodes.NSRef):
+        if given.name not in known:
+            yield (
+                given.lineno,
+                given.name,
+                f"{given.name!r} is no namespace, and nothing can be set in it.",
+            )
     for each in parsed.find_all((nodes.BinExpr, nodes.Compare, nodes.Test, nodes.Call)):
         tried = _operation(each, known | functions, functions - known)
         if tried is not None and not works(tried):
