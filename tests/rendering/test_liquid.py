@@ -1,7 +1,6 @@
 """Liquid: as strict, as safe and as silent about the data as Jinja2, with the same formats and bodies."""
 
 import contextlib
-import re
 from typing import Any
 
 import pytest
@@ -139,33 +138,6 @@ def test_a_name_out_of_the_data_is_not_shown() -> None:
     assert (
         "Secretville" not in failure("{{ x | divided_by: y }}", {"x": 1, "y": "Secretville"}).detail
     )
-
-
-HOSTILE = [
-    "{% for i in (1..1000000000) reversed %}x{% endfor %}",
-    "{% for i in (1..n) reversed %}x{% endfor %}",
-    "{% assign r = (1..n) %}{{ r | join: 'x' }}",
-    "{% for i in (1..1000) %}{% for j in (1..1000) %}{% if n %}{% endif %}{% endfor %}{% endfor %}",
-    "{% tablerow i in (1..n) cols: 3 %}x{% endtablerow %}",
-    "{% assign x = s %}{% for i in (1..60) %}{% assign x = x | append: x %}{% endfor %}",
-    "{% assign x = 9 %}{% for i in (1..60) %}{% assign x = x | times: x %}{% endfor %}",
-    "{% assign l = s | split: '' %}{% for i in (1..60) %}{% assign l = l | concat: l %}{% endfor %}",
-    "{% for i in (1..200000) %}{{ s }}{{ s }}{% endfor %}",
-    "{% for i in (1..60) %}{% capture s %}{{ s }}{{ s }}{% endcapture %}{% endfor %}",
-    "{{ s | replace: 'a', long | replace: 'b', long | replace: 'b', long }}",
-    "{{ t | date: '%1000000000d' }}",
-    "{{ s | truncate: 100000000 }}",
-]
-
-
-@pytest.mark.parametrize("source", HOSTILE)
-def test_hostile_templates_are_stopped(source: str) -> None:
-    data = {"n": 10**12, "s": "ab" * 20, "long": "b" * 5_000, "t": "2030-01-31T09:30:00Z"}
-    try:
-        error: Exception = failure(source, data)
-    except TemplateSourceError as found:  # it needs no data, and is known when it is saved
-        error = found
-    assert re.search(r"over \d|a width over|a number over|fails with what it is given", str(error))
 
 
 @pytest.mark.parametrize(
