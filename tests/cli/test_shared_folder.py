@@ -155,11 +155,11 @@ def test_a_plan_tells_what_would_be_refused(
     body = folder / template / "email.html"
     body.write_text("<p>\n{{ name | nofilter }}</p>\n")
     ended = tidings("template", "push", folder, "--check", status=1)
-    assert f"{body}:2: No filter named 'nofilter'" in ended.err
+    assert f"{body}:2:11: No filter named 'nofilter'" in ended.err
     file = folder / f"layouts/{layout}.html"
     file.write_text("<html>\n{% if %}{{ content }}</html>\n")
     ended = tidings("template", "push", folder, "--plan", status=1)
-    assert f"{file}:2: " in ended.err
+    assert f"{file}:2:1: " in ended.err
     assert str(body) not in ended.err
     assert f"'{template}'" in tidings("template", "versions", template, status=1).err
     assert layout not in tidings("template", "pull", folder.parent / "none", "--plan").out
@@ -168,7 +168,7 @@ def test_a_plan_tells_what_would_be_refused(
 def test_warnings_come_before_anything_is_stored(tidings: Cli, folder: Path, template: str) -> None:
     (folder / template / "sms.txt").write_text("x" * 161)
     planned = tidings("template", "push", folder, "--plan")
-    assert f"warning: {template}: content.sms.body: 2 parts" in planned.err
+    assert f"warning: {folder / template / 'sms.txt'}: 2 parts" in planned.err
 
 
 @pytest.mark.parametrize(("typed", "pushes"), [(b"n\n", False), (b"y\n", True)])
@@ -224,8 +224,8 @@ def test_a_push_that_is_interrupted_says_what_is_done(
         ({"layouts/main.htm": ""}, "main.htm: is no layout; those are files ID.html or ID.mjml"),
         ({"partials/words.html": ""}, "words.html: is no partial; those are files ID.txt"),
         ({"partials/a/b.txt": ""}, "partials/a: is no partial"),
-        ({"layouts/main.html": "<p>"}, "main.html:1: "),
-        ({"partials/w.txt": "a\n{% if %}"}, "w.txt:2: "),
+        ({"layouts/main.html": "<p>"}, "main.html:1:1: "),
+        ({"partials/w.txt": "a\n{% if %}"}, "w.txt:2:1: "),
         ({"layouts/a b.html": "{{ content }}"}, "a b.html: "),
         ({"brand.json": "[]"}, "brand.json: must be a JSON object"),
         ({"brand.json": '{\n"a": }'}, "brand.json:2: not JSON"),
@@ -379,4 +379,4 @@ def test_a_mistake_in_what_is_shared_is_told_in_its_own_file(tidings: Cli, folde
         },
     )
     done = tidings("template", "push", folder, status=1)
-    assert f"partials/{partial}.txt:2: " in done.err
+    assert f"partials/{partial}.txt:2:4: " in done.err

@@ -126,7 +126,7 @@ def test_every_mistake_has_its_file_and_line(tidings: Cli, folder: Path) -> None
     (folder.parent / "good").mkdir()
     write_template(folder.parent / "good", {"template.toml": "", "sms.txt": uuid.uuid4().hex})
     ended = tidings("template", "push", folder.parent, status=1)
-    assert f"{folder}/email.html:3: unexpected '}}'" in ended.err
+    assert f"{folder}/email.html:3:1: unexpected '}}'" in ended.err
     assert "good" in ended.out
     document = tidings("template", "push", folder, "--json", status=1).document
     assert document["result"] == "refused"
@@ -134,6 +134,7 @@ def test_every_mistake_has_its_file_and_line(tidings: Cli, folder: Path) -> None
         {
             "file": f"{folder}/email.html",
             "line": 3,
+            "column": 1,
             "message": document["problems"][0]["message"],
         }
     ]
@@ -156,7 +157,7 @@ def test_every_mistake_has_its_file_and_line(tidings: Cli, folder: Path) -> None
         ({"email.htm": "x"}, "email.htm: not a template's file"),
         ({"email.html": ""}, "email.html: "),
         ({"email.html": "x"}, "email.subject.txt: "),
-        ({"sms.txt": "a\n\n{% if %}"}, "sms.txt:3: "),
+        ({"sms.txt": "a\n\n{% if %}"}, "sms.txt:3:1: "),
         (
             {"email.html": "x", "email.mjml": "x", "email.subject.txt": "x"},
             "email.mjml: is the email's body, as email.html is: keep one of them",
@@ -293,7 +294,7 @@ def test_languages_are_pushed_pulled_and_blamed(tidings: Cli, folder: Path, tmp_
     assert template_folder.read(tmp_path / "pulled" / folder.name) == template_folder.read(folder)
     (folder / "de_at" / "sms.txt").write_text("a\n{{ name|nofilter }}\n")
     ended = tidings("template", "push", folder, status=1)
-    assert f"{folder}/de_at/sms.txt:2: No filter named 'nofilter'" in ended.err
+    assert f"{folder}/de_at/sms.txt:2:9: No filter named 'nofilter'" in ended.err
 
 
 def test_a_text_loses_only_its_last_line_feed(tmp_path: Path) -> None:

@@ -85,8 +85,8 @@ def test_data_files_go_there_and_back(tidings: Cli, folder: Path, tmp_path: Path
         ("variables.json", '{"type": "array"}', "variables.json: variables.type: must be object"),
         ("variables.json", "[]", "variables.json: must be a JSON object"),
         ("sample.json", "{}", "sample.json: sample.name: is required"),
-        ("sms.txt", "a\n{{ nmae }}", "sms.txt:2: it cannot be rendered"),
-        ("de/sms.txt", "a\n\n{{ nmae }}", "de/sms.txt:3: it cannot be rendered"),
+        ("sms.txt", "a\n{{ nmae }}", "sms.txt:2:4: it cannot be rendered"),
+        ("de/sms.txt", "a\n\n{{ nmae }}", "de/sms.txt:3:4: it cannot be rendered"),
         ("de/sample.json", "{}", "de/sample.json: belongs to the template"),
     ],
 )
@@ -100,7 +100,7 @@ def test_mistakes_have_their_file(
 def test_warnings_are_shown(tidings: Cli, folder: Path) -> None:
     (folder / "sms.txt").write_text("x" * 161 + "{{ name }}")
     ended = tidings("template", "push", folder)
-    assert f"warning: {folder.name}: content.sms.body: 2 parts (164 units of gsm7)" in ended.err
+    assert f"warning: {folder / 'sms.txt'}: 2 parts (164 units of gsm7)" in ended.err
     previewed = tidings("template", "preview", folder.name, "--channel", "sms")
     assert "sms: 2 part(s), 164 units of gsm7" in previewed.out
 
@@ -185,7 +185,7 @@ def test_preview(tidings: Cli, folder: Path, tmp_path: Path) -> None:
     assert "Hello" not in tidings("template", "preview", name, "--channel", "push").out
     failed = tidings("template", "preview", name, "--data", "{}", status=1)
     assert "data.name is required" in failed.err
-    assert "sms, line 1: sms.body: 'name' is undefined" in failed.err
+    assert "sms, line 1, column 10: sms.body: 'name' is undefined" in failed.err
     for wrong in ("{", "[]", "@/nowhere"):
         assert "--data" in tidings("template", "preview", name, "--data", wrong, status=1).err
 

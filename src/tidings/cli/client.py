@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlsplit
 
 import orjson
@@ -37,11 +37,27 @@ class UnreachableError(CommandError):
         self.after = after
 
 
+class FieldProblem(NamedTuple):
+    """path: of the field. line and column: in its text, from 1; 0 where they are not told."""
+
+    path: str
+    message: str
+    line: int = 0
+    column: int = 0
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> "FieldProblem":
+        """As the API tells it, of a mistake and of a warning."""
+        line, column = told.get("line") or 0, told.get("column") or 0
+        message = str(told["message"]).removeprefix(f"line {line}: ")
+        return cls(str(told["path"]), message, line, column)
+
+
 class ProblemError(CommandError):
-    """The API refused. errors: (path of the field, what is wrong with it)."""
+    """The API refused."""
 
     def __init__(
-        self, status: int, code: str, detail: str, errors: list[tuple[str, str]], hint: str
+        self, status: int, code: str, detail: str, errors: list[FieldProblem], hint: str
     ) -> None:
         super().__init__(detail, hint)
         self.status = status
@@ -199,7 +215,7 @@ def _refusal(url: str, response: SyncResponse, body: bytes) -> CommandError:
     try:
         problem = orjson.loads(body)
         code, detail = str(problem["code"]), str(problem["detail"])
-        errors = [(str(one["path"]), str(one["message"])) for one in problem.get("errors") or ()]
+        errors = [FieldProblem.of(one) for one in problem.get("errors") or ()]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         code, detail, errors = "", f"{url} answered HTTP {status}.", []
     if status in _BUSY:

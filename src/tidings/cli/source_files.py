@@ -12,18 +12,16 @@ import pydantic_core
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Where it is and what it is. line: counted from 1; 0 where it is not known."""
+    """Where it is and what it is. line and column: counted from 1; 0 where they are not known."""
 
     file: Path
     line: int
     message: str
+    column: int = 0
 
     def __str__(self) -> str:
-        return (
-            f"{self.file}:{self.line}: {self.message}"
-            if self.line
-            else f"{self.file}: {self.message}"
-        )
+        place = ":".join(str(one) for one in (self.file, self.line, self.column) if one)
+        return f"{place}: {self.message}"
 
 
 class FolderError(Exception):

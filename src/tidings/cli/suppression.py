@@ -131,9 +131,9 @@ def _add_all(
             answer = api.post("suppressions", "bulk", document=body)
         except ProblemError as problem:
             wrong = {
-                int(found[1]): message
-                for path, message in problem.errors
-                if (found := re.match(r"suppressions\.(\d+)", path))
+                int(found[1]): one.message
+                for one in problem.errors
+                if (found := re.match(r"suppressions\.(\d+)", one.path))
             }
             if not wrong:
                 raise

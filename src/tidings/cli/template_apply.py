@@ -7,9 +7,9 @@ from typing import Any
 
 from tidings.cli.client import Api, ProblemError
 from tidings.cli.errors import CommandError
-from tidings.cli.template_locating import OF_CONTENT, mistakes_of
+from tidings.cli.template_locating import OF_CONTENT, mistakes_of, warnings_of
 from tidings.cli.template_plan import Users, every, unless_used, users_of
-from tidings.cli.template_step import Step, warnings_of
+from tidings.cli.template_step import Step
 from tidings.domain.shared import BRAND
 
 
@@ -50,6 +50,7 @@ def _waiting(step: Step) -> Step:
 
 
 def _applied(api: Api, step: Step) -> Step:
+    source = step.source or Path(step.id)
     try:
         answer = (_call if step.of_template else _share)(api, step) or {}
         # Last, so that a template whose new version is refused is not back with the old one.
@@ -58,10 +59,9 @@ def _applied(api: Api, step: Step) -> Step:
     except ProblemError as problem:
         if problem.status not in OF_CONTENT:
             raise
-        source = step.source or Path(step.id)
         return replace(step, action="refused", version=None, mistakes=mistakes_of(source, problem))
     version = answer.get("version", step.version)
-    return replace(step, version=version, warnings=warnings_of(answer))
+    return replace(step, version=version, warnings=warnings_of(source, answer))
 
 
 def _call(api: Api, step: Step) -> Any:

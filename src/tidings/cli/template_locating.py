@@ -1,35 +1,42 @@
 """Where in a folder a problem is that the API found."""
 
-import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from tidings.cli.client import ProblemError
+from tidings.cli.client import FieldProblem, ProblemError
 from tidings.cli.source_files import FolderError, Mistake, line_of_field, read_text
 from tidings.cli.template_files import DATA, MAIN, TABLES, TEXTS
 from tidings.cli.template_folder import languages
 
 SHARED = frozenset({"layouts", "partials"})
+_OF_FIELDS = frozenset({".toml", ".json"})
 OF_CONTENT = frozenset({400, 413})
 """The statuses of problems that lie in what was sent. Others are with the request as a whole, and end a command."""
 
 
 def mistakes_of(source: Path, problem: ProblemError) -> tuple[Mistake, ...]:
     """source: the folder of a template, or the file of what is shared."""
-    found = tuple(_locate(source, path, said) for path, said in problem.errors)
+    found = tuple(_locate(source, one) for one in problem.errors)
     return found or (Mistake(source, 0, problem.message),)
 
 
-def _locate(source: Path, path: str, message: str) -> Mistake:
-    """path: as the API names the field, e.g. content.email.html, or template.content.email.html among others; message:
-    may begin with `line N: `."""
-    found = re.match(r"line (\d+): (.*)", message, re.DOTALL)
-    line, said = (int(found[1]), found[2]) if found else (0, message)
-    path = path.removeprefix("template.")
-    if (shared := _shared(source, path)) is not None:
-        return Mistake(shared, line, said)
-    if source.is_file():
-        return Mistake(source, line, said)
-    return _inside(source, path, line, said)
+def warnings_of(source: Path, answer: Mapping[str, Any]) -> tuple[Mistake, ...]:
+    """What the API told of content that it took. source: as in mistakes_of()."""
+    told = (FieldProblem.of(one) for one in answer.get("warnings", ()))
+    return tuple(_locate(source, one) for one in told)
+
+
+def _locate(source: Path, told: FieldProblem) -> Mistake:
+    """Its path names the field as the API does, e.g. content.email.html, or template.content.email.html among others."""
+    path = told.path.removeprefix("template.")
+    if (file := _shared(source, path) or (source if source.is_file() else None)) is not None:
+        return Mistake(file, told.line, told.message, told.column)
+    found = _inside(source, path, told.line, told.message)
+    # In a TOML file columns are others.
+    exact = found.line and found.line == told.line and found.file.suffix not in _OF_FIELDS
+    return replace(found, column=told.column) if exact else found
 
 
 def _shared(source: Path, path: str) -> Path | None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tidings.cli.client import Api, ProblemError
-from tidings.cli.template_locating import OF_CONTENT, mistakes_of
-from tidings.cli.template_step import Step, warnings_of
+from tidings.cli.template_locating import OF_CONTENT, mistakes_of, warnings_of
+from tidings.cli.template_step import Step
 
 _STORED = frozenset({"create", "update", "refresh"})
 _TOO_LARGE = 413
@@ -53,4 +54,4 @@ def _asked(api: Api, step: Step, document: Mapping[str, Any]) -> Step:
             raise
         mistakes = mistakes_of(step.source, problem)
         return replace(step, action="refused", mistakes=mistakes)
-    return replace(step, warnings=warnings_of(answer))
+    return replace(step, warnings=warnings_of(step.source or Path(step.id), answer))

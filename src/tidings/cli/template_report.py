@@ -93,7 +93,7 @@ def _print_remarks(steps: Sequence[Step], *, as_json: bool) -> None:
         return
     for step in steps:
         for warning in step.warnings:
-            typer.secho(f"warning: {step.id}: {warning}", fg="yellow", err=True)
+            typer.secho(f"warning: {warning}", fg="yellow", err=True)
     mistakes = [mistake for step in steps for mistake in step.mistakes]
     for mistake in mistakes[:_SHOWN]:
         typer.secho(str(mistake), fg="red", err=True)

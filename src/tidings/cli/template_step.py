@@ -47,7 +47,7 @@ class Step:
     archived: bool = False
     older: tuple[str, ...] = ()
     mistakes: tuple[Mistake, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Mistake, ...] = ()
 
     @property
     def changes(self) -> bool:
@@ -68,16 +68,16 @@ class Step:
             "version": self.version,
             "outdated": list(self.older),
             "problems": [
-                {"file": str(one.file), "line": one.line or None, "message": one.message}
+                {
+                    "file": str(one.file),
+                    "line": one.line or None,
+                    "column": one.column or None,
+                    "message": one.message,
+                }
                 for one in self.mistakes
             ],
-            "warnings": list(self.warnings),
+            "warnings": list(map(str, self.warnings)),
         }
-
-
-def warnings_of(answer: Mapping[str, Any]) -> tuple[str, ...]:
-    """Those of the API, with their places."""
-    return tuple(f"{one['path']}: {one['message']}" for one in answer.get("warnings", ()))
 
 
 def diff(before: Files, after: Files, old: str, new: str) -> Iterator[str]:

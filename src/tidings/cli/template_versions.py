@@ -269,5 +269,6 @@ def _show_remarks(answer: dict[str, Any], only: Channel | None) -> None:
         typer.secho(f"{one['path']} {one['message']}", fg="red", err=True)
     for channel, error in answer["errors"].items():
         if only in {None, channel}:
-            where = f", line {error['line']}" if error["line"] else ""
+            place = [f"{name} {error[name]}" for name in ("line", "column") if error[name]]
+            where = "".join(f", {one}" for one in place)
             typer.secho(f"{channel}{where}: {error['detail']}", fg="red", err=True)
