@@ -79,6 +79,14 @@ def test_every_command_explains_itself(alone: Cli, name: str) -> None:
     assert f"tidings {name}" in alone(name, "--help").out
 
 
+def test_help_is_as_wide_as_the_terminal(alone: Cli) -> None:
+    """And not as the source: a paragraph has line ends only where the width asks for them."""
+    shown = alone("template", "--help").out
+    assert "with a template.toml (name, category, on_unknown) and a file for each part" in shown
+    pushed = alone("template", "push", "--help").out
+    assert "What would be done is shown and checked first; on a terminal you are asked" in pushed
+
+
 def test_a_group_lists_its_commands_without_arguments(alone: Cli) -> None:
     assert "revoke" in alone("key", status=2).out
 

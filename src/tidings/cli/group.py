@@ -5,6 +5,7 @@ commands. So the list of commands is a table of names, and the help text comes f
 """
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -44,4 +45,14 @@ class LazyGroup(TyperGroup):
         app: typer.Typer = importlib.import_module(self.table[name].module).app
         loaded = get_command(app)
         loaded.name = name
+        _flow(loaded)
         return name, loaded, rest
+
+
+def _flow(command: Any) -> None:
+    """Typer ends lines where the source does: help is to be as wide as the terminal. Paragraphs stay."""
+    if command.help:
+        paragraphs = inspect.cleandoc(command.help).split("\n\n")
+        command.help = "\n\n".join(" ".join(one.split()) for one in paragraphs)
+    for inner in getattr(command, "commands", {}).values():
+        _flow(inner)
