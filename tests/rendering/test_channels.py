@@ -18,9 +18,12 @@ from tidings.domain.messages import (
     WebhookContent,
 )
 from tidings.domain.reasons import Reason
+from tidings.domain.segments import segments
+from tidings.domain.templates import EngineName
 from tidings.rendering.compiled import compile_content
 from tidings.rendering.context import context_of
 from tidings.rendering.engine import RenderingError, TemplateSourceError
+from tidings.rendering.engines import ENGINES
 from tidings.rendering.source import TemplateContent
 
 RECIPIENT = {"user_id": "u", "locale": None, "timezone": None}
@@ -274,3 +277,38 @@ def test_headers_and_tags_that_no_email_takes(options: dict[str, Any], at: tuple
     with pytest.raises(ValidationError) as refused:
         TemplateContent.model_validate({"email": {"subject": "S", "text": "T", **options}})
     assert [one["loc"] for one in refused.value.errors()] == [at]
+
+
+FIGURES: list[tuple[EngineName, str, str]] = [
+    ("jinja", "{{ n | money('EUR') }} {{ at | time }} {{ n | number }}", "de"),
+    ("liquid", "{{ n | money: 'EUR' }} {{ at | time }} {{ n | number }}", "de"),
+    ("jinja", "{{ n | money('EUR') }} {{ at | time }} {{ n | number }}", "fr"),
+    ("jinja", "{{ n | money('CHF') }} {{ at | datetime }} {{ n | number }}", "de-CH"),
+    ("liquid", "{{ n | money: 'USD' }} {{ at | time }} {{ at | datetime }}", "en-US"),
+    ("jinja", "{{ n | money('SEK') }} {{ n | percent }}", "sv"),
+]
+
+
+@pytest.mark.parametrize(("engine", "source", "locale"), FIGURES)
+def test_figures_leave_a_text_message_in_the_gsm_alphabet(
+    engine: EngineName, source: str, locale: str
+) -> None:
+    content = {channel: {"body": source} for channel in (Channel.SMS, Channel.CHAT)}
+    data = {"n": -1234567.5, "at": "2030-01-31T09:30:00Z"}
+    context = context_of(data, {"user_id": "u", "locale": locale, "timezone": None})
+    compiled = compile_content("t", content, engine=ENGINES[engine])
+    sms, chat = (compiled[channel](context) for channel in content)
+    assert isinstance(sms, SmsContent)
+    assert isinstance(chat, ChatContent)
+    assert segments(sms.body).encoding == "gsm7"
+    # Elsewhere they are as the language has it.
+    assert segments(chat.body).encoding == "ucs2"
+    assert len(sms.body) == len(chat.body)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_the_data_says_in_a_text_message_stays(engine: EngineName) -> None:
+    content = {Channel.SMS: {"body": "\xa0{{ n }}\u2019"}}
+    compiled = compile_content("t", content, engine=ENGINES[engine])
+    rendered = compiled[Channel.SMS](context_of({"n": "a\xa0b\u202fc\u2019d\u2212"}, RECIPIENT))
+    assert rendered == SmsContent("\xa0a\xa0b\u202fc\u2019d\u2212\u2019")

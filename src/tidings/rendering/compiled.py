@@ -25,7 +25,7 @@ from tidings.rendering.assembling import assembled
 from tidings.rendering.bodies import html_body, text_body
 from tidings.rendering.engine import Field, RenderingError, TemplateSourceError
 from tidings.rendering.engines import ENGINES, Engine, engine_of
-from tidings.rendering.formatting import LANGUAGE
+from tidings.rendering.formatting import LANGUAGE, PLAIN
 from tidings.rendering.locating import located
 
 Context = Mapping[str, Any]
@@ -145,7 +145,7 @@ def _filled(headers: Mapping[str, Field], context: Context) -> Mapping[str, str]
 
 def _sms(engine: Engine, _: str, source: Source, __: str | None) -> Render:
     body = engine.field("sms.body", source["body"])
-    return lambda context: SmsContent(body.render(context))
+    return lambda context: SmsContent(body.render({**context, PLAIN: True}))
 
 
 def _chat(engine: Engine, _: str, source: Source, __: str | None) -> Render:

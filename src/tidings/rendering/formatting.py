@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any, Literal, Protocol
 
 from babel import Locale, UnknownLocaleError, dates, lists, numbers
@@ -20,6 +20,14 @@ from tidings.rendering.allowance import check_pattern
 
 LANGUAGE = " language"
 """The name among the variables of the locale that the content is written in; no template can write it."""
+
+
+PLAIN = " plain"
+"""The name among the variables that is there for text messages; no template can write it."""
+_PLAIN_SIGNS = str.maketrans(
+    {"\xa0": " ", "\u2009": " ", "\u202f": " ", "\u2019": "'", "\u2212": "-"}
+)
+"""What CLDR writes between figures and before a unit, and the GSM alphabet does not have."""
 
 
 class Rendering(Protocol):
@@ -226,7 +234,19 @@ def listed(context: Rendering, values: Iterable[Any], style: str = "standard") -
     return lists.format_list(names, style, locale=_locale(context))  # type: ignore[arg-type] # checked by Babel
 
 
-FORMATS: Mapping[str, Callable[..., Any]] = {
+def _for_channel(write: Callable[..., str]) -> Callable[..., str]:
+    """In text messages without no-break spaces: one of them makes the whole text UCS-2, which has less than half the room."""
+
+    @pass_context
+    @wraps(write)
+    def written(context: Rendering, *given: Any, **named: Any) -> str:
+        text = write(context, *given, **named)
+        return text.translate(_PLAIN_SIGNS) if PLAIN in context.parent else text
+
+    return written
+
+
+_BY_NAME: Mapping[str, Callable[..., str]] = {
     "number": number,
     "percent": percent,
     "money": money,
@@ -236,4 +256,8 @@ FORMATS: Mapping[str, Callable[..., Any]] = {
     "relative": relative,
     "plural": plural,
     "listed": listed,
+}
+
+FORMATS: Mapping[str, Callable[..., Any]] = {
+    name: _for_channel(one) for name, one in _BY_NAME.items()
 }
