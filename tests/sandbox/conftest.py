@@ -11,3 +11,10 @@ from tests.support.sandbox import Box, sandbox
 def box() -> Iterator[Box]:
     with sandbox() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def direct(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No client asks a proxy for this machine."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")

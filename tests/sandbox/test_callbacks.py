@@ -20,7 +20,6 @@ from vonage_sms import SmsMessage
 
 from tests.sandbox.test_clients import (
     amazon,
-    direct,
     mailgun_send,
     sendgrid_send,
     ses_send,
@@ -33,8 +32,6 @@ from tidings.sandbox import topic
 from tidings.sandbox.credentials import public_key, signing_secret
 from tidings.sandbox.vendors import mailgun, postmark
 from tidings.sandbox.vendors import vonage as vonages
-
-__all__ = ["direct"]  # a fixture
 
 
 @pytest.fixture

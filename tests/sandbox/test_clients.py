@@ -1,6 +1,5 @@
 """The vendors' own client libraries, before the sandbox: what they send is taken, what they get they understand."""
 
-import asyncio
 import smtplib
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -13,8 +12,6 @@ import orjson
 import pytest
 import resend
 import resend.exceptions
-import telegram as telegram_client
-import telegram.error as telegram_errors
 from firebase_admin import messaging
 from firebase_admin.credentials import Certificate
 from firebase_admin.exceptions import InvalidArgumentError
@@ -27,7 +24,6 @@ from requests import PreparedRequest, Response, Session
 from requests.adapters import HTTPAdapter
 from sendgrid import SendGridAPIClient
 from sendgrid.helpers.mail import Mail
-from slack_sdk.webhook import WebhookClient
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client as TwilioClient
@@ -58,13 +54,6 @@ def diverted(to: str) -> Session:
     session.trust_env = False
     session.mount("https://", Diverted(to))
     return session
-
-
-@pytest.fixture(autouse=True)
-def direct(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No client asks a proxy for this machine."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
 # --- SendGrid ---
@@ -394,64 +383,6 @@ def test_firebase_refuses(box: Box, firebase: firebase_admin.App) -> None:
         type(None),
     ]
     assert box.message()["to"] == ["device-7"]
-
-
-# --- Slack ---
-
-
-def slack(box: Box, token: str = "sandbox") -> WebhookClient:
-    """The library takes the whole URL, of which the sandbox has the path."""
-    account = box.account("slack")
-    path = account["url"].split("/", 3)[3].rpartition("/")[0]
-    return WebhookClient(f"{account['endpoint']}/{path}/{token}")
-
-
-def test_slack(box: Box) -> None:
-    answer = slack(box).send(text="Hello &lt;there&gt;")
-    assert (answer.status_code, answer.body) == (200, "ok")
-    assert box.message(vendor="slack")["text"] == "Hello <there>"
-
-
-def test_slack_refuses(box: Box) -> None:
-    answer = slack(box).send(text="")
-    assert (answer.status_code, answer.body) == (400, "no_text")
-    answer = slack(box, "invalid-7").send(text="Hello")
-    assert (answer.status_code, answer.body) == (404, "no_service")
-    assert slack(box, "throttle-7").send(text="Hello").status_code == 429
-    assert box.messages() == []
-
-
-# --- Telegram ---
-
-
-def telegram(box: Box, chat: str, text: str, token: str = "") -> telegram_client.Message:
-    account = box.account("telegram")
-
-    async def send() -> telegram_client.Message:
-        base = f"{account['endpoint']}/bot"
-        async with telegram_client.Bot(token or account["token"], base_url=base) as bot:
-            return await bot.send_message(chat, text)
-
-    return asyncio.run(send())
-
-
-def test_telegram(box: Box) -> None:
-    told = telegram(box, "@orders", "Hello there")
-    message = box.message(vendor="telegram")
-    assert (message["text"], str(told.message_id)) == ("Hello there", message["message_id"])
-    assert told.text == "Hello there"
-
-
-def test_telegram_refuses(box: Box) -> None:
-    with pytest.raises(telegram_errors.BadRequest, match=r"[Cc]hat not found"):
-        telegram(box, "@invalid_7", "Hello")
-    with pytest.raises(telegram_errors.Forbidden, match="kicked"):
-        telegram(box, "@bounce_7", "Hello")
-    with pytest.raises(telegram_errors.RetryAfter):
-        telegram(box, "@throttle_7", "Hello")
-    with pytest.raises(telegram_errors.InvalidToken):
-        telegram(box, "@orders", "Hello", token="1:other")
-    assert box.messages() == []
 
 
 # --- SMTP ---

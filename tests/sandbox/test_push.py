@@ -2,14 +2,20 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jwt
+import kalyke.exceptions as kalyke_errors
 import pytest
 from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import AuthorizedSession
 from google.oauth2.service_account import Credentials
+from httpx2 import AsyncClient
+from kalyke import ApnsClient, ApnsConfig, Payload, PayloadAlert
 from py_vapid import Vapid
 from pyreqwest.client import ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
@@ -176,6 +182,53 @@ def test_apns_lets_a_connection_go(box: Box) -> None:
     with pytest.raises(PyreqwestError):
         asyncio.run(apns_over_http1(box))
     assert asyncio.run(apns_over_http2(box, ["a1"])) == [200]
+
+
+@pytest.fixture
+def kalyke(box: Box, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ApnsClient:
+    """The client for Apple that is kept and speaks HTTP/2: aioapns had its last release in 2025, PyAPNs2 and pyapns-client
+    in 2022 and before. It knows Apple's hosts alone, and TLS."""
+    key = tmp_path / "AuthKey.p8"
+    key.write_text(apns.signing_key())
+    port = box.sandbox.place.ports["apns"]
+    monkeypatch.setattr(ApnsClient, "_base_url", f"http://127.0.0.1:{port}")
+    without_tls = partial(AsyncClient, http1=False)  # HTTP/2 from the first byte on
+    monkeypatch.setattr("kalyke.clients.apns.AsyncClient", without_tls)
+    return ApnsClient(
+        use_sandbox=True, team_id=apns.TEAM_ID, auth_key_id=apns.KEY_ID, auth_key_filepath=key
+    )
+
+
+def kalyke_send(client: ApnsClient, device: str, topic: str = apns.TOPIC) -> str:
+    payload = Payload(alert=PayloadAlert(title="Hello", body="there"), sound="default")
+    config = ApnsConfig(topic=topic, collapse_id="order-7", expiration=0)
+    return asyncio.run(client.send_message(device, payload, config))
+
+
+def test_apns_with_a_library(box: Box, kalyke: ApnsClient) -> None:
+    told = kalyke_send(kalyke, "a1b2c3")
+    message = box.message(vendor="apns")
+    assert (told, message["to"]) == (message["message_id"], ["a1b2c3"])
+    assert (message["subject"], message["text"]) == ("Hello", "there")
+    assert message["fields"] == {
+        "apns-push-type": "alert",
+        "apns-priority": "10",
+        "apns-expiration": "0",
+        "apns-collapse-id": "order-7",
+    }
+
+
+def test_a_library_understands_what_apns_refuses(box: Box, kalyke: ApnsClient) -> None:
+    other = replace(kalyke, team_id="OTHERTEAM1")
+    with pytest.raises(kalyke_errors.Unregistered):
+        kalyke_send(kalyke, "bounce1")
+    with pytest.raises(kalyke_errors.BadDeviceToken):
+        kalyke_send(kalyke, "invalid1")
+    with pytest.raises(kalyke_errors.TopicDisallowed):
+        kalyke_send(kalyke, "a1", topic="com.example.other")
+    with pytest.raises(kalyke_errors.InvalidProviderToken):
+        kalyke_send(other, "a1")
+    assert box.messages() == []
 
 
 async def apns_over_http1(box: Box) -> None:

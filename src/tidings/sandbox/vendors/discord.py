@@ -17,6 +17,8 @@ from tidings.sandbox.vendor import Place, Vendor
 NAME = "discord"
 _WEBHOOK = "100000000000000001"
 _MOST = 2000
+# https://discord.com/developers/docs/reference#boolean-query-strings
+_WAITS = frozenset({"wait=true", "wait=True", "wait=1"})
 
 
 def _error(status: int, code: int, message: str) -> Reply:
@@ -58,7 +60,7 @@ def _post(call: Call) -> Reply | Taken:
         read=partial(Content, text=text),
         fates=(fate,),
     )
-    waiting = "wait=true" in call.query.split("&")
+    waiting = not _WAITS.isdisjoint(call.query.split("&"))
     return Taken(json_reply(200, _message(call, sent, text)) if waiting else Reply(204), [sent])
 
 
