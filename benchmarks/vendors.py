@@ -65,6 +65,7 @@ ANSWERS: dict[bytes, bytes] = {
 
 _TOKEN = _json({"access_token": "ya29.sink", "expires_in": 3599, "token_type": "Bearer"})
 _SIGN_IN = b"/fcm/token"
+_BULK = b"/outbound-bulk-emails"
 _NOT_FOUND = _answer("404 Not Found")
 
 
@@ -72,6 +73,12 @@ def _each_taken(body: bytes) -> bytes:
     """Postmark answers for each message."""
     one = {"ErrorCode": 0, "Message": "OK", "MessageID": "b7bc2f4a-e38e-4336-af7d-000000000000"}
     return _json([one] * len(orjson.loads(body)))
+
+
+def _each_accepted(body: bytes) -> bytes:
+    """Amazon SES answers for each entry of a bulk call."""
+    one = {"Status": "SUCCESS", "MessageId": "0102018f-aaaa-000000"}
+    return _json({"BulkEmailEntryResults": [one] * len(orjson.loads(body)["BulkEmailEntries"])})
 
 
 class VendorConnection(HttpConnection):
@@ -86,6 +93,8 @@ class VendorConnection(HttpConnection):
             self.answer(_TOKEN)
         elif vendor == b"postmark":
             self.answer(_each_taken(body))
+        elif path.endswith(_BULK):
+            self.answer(_each_accepted(body))
         else:
             self.answer(ANSWERS.get(vendor, _NOT_FOUND))
 

@@ -154,11 +154,32 @@ AMAZON_SECRETS = (SECRET, "AKIDEXAMPLE", "token-of-the-session")
 
 SES_TAKEN = Reply(200, {"MessageId": "0102018f-aaaa-000000"})
 SES_BAD = ses_refusal(400, "BadRequestException", "Illegal address")
+SES_BULK = "/v2/email/outbound-bulk-emails"
+
+
+def ses_results(*results: dict[str, str]) -> Reply:
+    return Reply(200, {"BulkEmailEntryResults": list(results)})
+
+
+def ses_each(received: Received, *, refused: bool) -> Reply:
+    """SendBulkEmail's answer, with one refused or all taken; SendEmail's for one by itself."""
+    if received.target != SES_BULK:
+        return SES_BAD if refused and about_one(received) else SES_TAKEN
+    results = []
+    for entry in json.loads(received.body)["BulkEmailEntries"]:
+        mine = {one["Name"]: one["Value"] for one in entry["ReplacementTags"]}["delivery_id"]
+        if refused and mine == str(delivery(1)):
+            results.append({"Status": "MESSAGE_REJECTED", "Error": "It contains a virus."})
+        else:
+            results.append({"Status": "SUCCESS", "MessageId": f"0102018f-{mine[-12:]}-000000"})
+    return ses_results(*results)
+
+
 SES = Vendor(
     name="ses",
     values={**AMAZON, "from": SHOP},
-    taken=always(SES_TAKEN),
-    refuses_one=lambda received: SES_BAD if about_one(received) else SES_TAKEN,
+    taken=lambda received: ses_each(received, refused=False),
+    refuses_one=lambda received: ses_each(received, refused=True),
     lasting=always(SES_BAD),
     throttled=ses_refusal(429, "TooManyRequestsException", "Maximum sending rate exceeded."),
     refused_credentials=ses_refusal(

@@ -1,5 +1,6 @@
 """The vendors' own client libraries, before the sandbox: what they send is taken, what they get they understand."""
 
+import json
 import smtplib
 from collections.abc import Iterator
 from email.message import EmailMessage
@@ -238,6 +239,87 @@ def test_ses_raw_with_a_file(box: Box) -> None:
     message = box.message()
     assert (message["subject"], message["text"].strip()) == ("Grüße", "Hello there")
     assert message["files"] == [{"name": "bill.pdf", "content_type": "application/pdf", "size": 5}]
+
+
+TEMPLATE = {"Subject": "Hello, {{ name }}", "Text": "{{text}}", "Html": "<p>{{{text}}}</p>"}
+
+
+def ses_send_bulk(client: Any, entries: dict[str, dict[str, str]], **template: Any) -> Any:
+    return client.send_bulk_email(
+        FromEmailAddress="shop@example.com",
+        ReplyToAddresses=["help@example.com"],
+        DefaultEmailTags=[{"Name": "order", "Value": "7"}],
+        DefaultContent={
+            "Template": {
+                "TemplateContent": TEMPLATE,
+                "TemplateData": '{"name": "there"}',
+                "Headers": [{"Name": "X-Shop", "Value": "1"}, {"Name": "X-Kind", "Value": "all"}],
+                **template,
+            }
+        },
+        BulkEmailEntries=[
+            {
+                "Destination": {"ToAddresses": [to], "BccAddresses": ["archive@example.com"]},
+                "ReplacementEmailContent": {
+                    "ReplacementTemplate": {"ReplacementTemplateData": json.dumps(data)}
+                },
+                "ReplacementTags": [{"Name": "to", "Value": to}],
+                "ReplacementHeaders": [{"Name": "x-kind", "Value": "mine"}],
+            }
+            for to, data in entries.items()
+        ],
+    )
+
+
+def test_ses_bulk(box: Box) -> None:
+    entries = {
+        "ann@example.com": {"name": "Ann", "text": 'a < b & {{name}} \\ "c"'},
+        "invalid@example.com": {"text": "to nobody"},
+        "bob@example.com": {"text": "Hello\r\nthere"},
+        "eve@example.com": {"name": "one value is missing"},
+    }
+    told = ses_send_bulk(amazon(box, "sesv2", "ses"), entries)["BulkEmailEntryResults"]
+    statuses = [one["Status"] for one in told]
+    assert statuses == ["SUCCESS", "INVALID_PARAMETER", "SUCCESS", "SUCCESS"]
+    first, second = box.messages(vendor="ses")
+    assert [one["message_id"] for one in (first, second)] == [
+        told[0]["MessageId"],
+        told[2]["MessageId"],
+    ]
+    assert (first["to"], first["subject"]) == (["ann@example.com"], "Hello, Ann")
+    assert first["text"] == entries["ann@example.com"]["text"]
+    assert first["html"] == f"<p>{first['text']}</p>"
+    assert first["fields"] == {"X-Shop": "1", "x-kind": "mine", "Reply-To": "help@example.com"}
+    assert first["reference"] == {"order": ["7"], "to": ["ann@example.com"]}
+    assert (second["subject"], second["text"]) == ("Hello, there", "Hello\r\nthere")
+
+
+@pytest.mark.parametrize(
+    ("template", "code"),
+    [
+        (
+            {"TemplateContent": {"Subject": "Hello", "Text": "{{#if name}}Ann{{/if}}"}},
+            "BadRequestException",
+        ),
+        ({"TemplateContent": {"Subject": "Hello"}}, "BadRequestException"),
+        ({"TemplateData": "no JSON"}, "BadRequestException"),
+        ({"Headers": [{"Name": "Subject", "Value": "Another"}]}, "BadRequestException"),
+        (
+            {"Headers": [{"Name": f"X-{number}", "Value": "1"} for number in range(16)]},
+            "BadRequestException",
+        ),
+        ({"TemplateName": "welcome"}, "NotFoundException"),
+    ],
+)
+def test_ses_bulk_refuses(box: Box, template: dict[str, Any], code: str) -> None:
+    client = amazon(box, "sesv2", "ses")
+    with pytest.raises(botocore.exceptions.ClientError) as refused:
+        ses_send_bulk(client, {"ann@example.com": {"text": "Hello"}}, **template)
+    assert refused.value.response["Error"]["Code"] == code
+    crowd = {f"user-{number}@example.com": {"text": "Hello"} for number in range(51)}
+    with pytest.raises(client.exceptions.BadRequestException, match="from 1 to 50"):
+        ses_send_bulk(client, crowd)
+    assert box.messages() == []
 
 
 def test_ses_refuses(box: Box) -> None:

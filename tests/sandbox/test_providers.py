@@ -11,7 +11,7 @@ import pytest
 from tests.providers.vendors import NOW, email, no_store, sms
 from tests.support.sandbox import Box, sandbox
 from tidings.domain.channels import Channel
-from tidings.domain.messages import ChatContent, Message, PushContent, WebhookContent
+from tidings.domain.messages import ChatContent, EmailContent, Message, PushContent, WebhookContent
 from tidings.domain.outcomes import Accepted, Outcome, Permanent, Transient, Unknown
 from tidings.domain.provider import Account, Provider
 from tidings.domain.reasons import Reason
@@ -150,6 +150,45 @@ def test_broken_and_then_taken(shared: Box, name: str) -> None:
     assert isinstance(first, Transient)
     [second] = run(shared, name, [message(name, "error", 6)])
     assert isinstance(second, Accepted)
+
+
+HOSTILE = (
+    """Tom & "Jerry" <tom@example.com>\r\n\\n \\u0041 {subject} $1 %s &lt;""",
+    "Grüße an 😀\n\ttabs \u2028 {% raw %}",
+    "{{text}} and {{{html}}} are text, {{#if}}",
+)
+
+
+def test_ses_in_bulk_sends_what_it_sends_one_by_one(shared: Box) -> None:
+    def sent(*numbers: int) -> list[Any]:
+        messages = [
+            email(n, EmailContent(HOSTILE[n], HOSTILE[n], f"<p>{HOSTILE[n]}</p>")) for n in numbers
+        ]
+        assert all(isinstance(one, Accepted) for one in run(shared, "ses", messages))
+        taken = {one["to"][0]: one for one in shared.messages(vendor="ses")[-len(numbers) :]}
+        return [taken[message.address] for message in messages]
+
+    together, alone = sent(0, 1, 2), [sent(number)[0] for number in range(3)]
+    for one, other in zip(together, alone, strict=True):
+        assert one["subject"].split() == other["subject"].split()
+        for part in ("text", "html"):  # composed, lines end as mail has them
+            assert one[part].splitlines() == other[part].splitlines()
+        assert one["reference"] == other["reference"]
+        assert one["fields"]["Auto-Submitted"] == "auto-generated"
+
+
+def test_ses_in_bulk_with_one_that_is_refused(shared: Box) -> None:
+    wanted = [message("ses", fate, number) for number, fate in enumerate(("a", "invalid", "b"))]
+    first, refused, last = run(shared, "ses", wanted)
+    assert isinstance(first, Accepted)
+    assert isinstance(last, Accepted)
+    assert isinstance(refused, Permanent)
+    assert refused.reason is Reason.ADDRESS_INVALID
+    taken = {one["to"][0]: one["message_id"] for one in shared.messages(vendor="ses")[-2:]}
+    assert taken == {
+        wanted[0].address: first.provider_message_id,
+        wanted[2].address: last.provider_message_id,
+    }
 
 
 @pytest.mark.parametrize("name", CHAT)

@@ -10,6 +10,8 @@ MANIFEST = Manifest(
     title="Amazon SES",
     channels=(Channel.EMAIL,),
     docs_url="https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html",
+    # Recipients of one SendBulkEmail.
+    batch_size=50,
     features=("attachments", "inline files", "cc and bcc", "headers", "tags", "metadata"),
     fields=(
         *FIELDS[:-2],
@@ -17,6 +19,13 @@ MANIFEST = Manifest(
         Field(
             "configuration_set",
             "Configuration set to send with; it says where SES reports to.",
+        ),
+        Field(
+            "batch",
+            "Whether emails of one moment share a call, with what differs as replacement data. It needs the permission "
+            "ses:SendBulkEmail; without it, each goes by itself after all.",
+            kind="yes_no",
+            default=True,
         ),
         Field(
             "topics",

@@ -1,14 +1,10 @@
-"""Email through Amazon SES: composed by us, one a call.
+"""Email through Amazon SES: composed by us, one a call, or as many in one call as share what they must share."""
 
-SendBulkEmail is not used: it takes templates that SES fills in later, so a message that cannot be
-filled in is "accepted" first; its quota counts recipients all the same.
-"""
-
-import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -23,13 +19,13 @@ from tidings.providers.letters import Letter, read_letter, read_sender
 from tidings.providers.mailbox import Mailbox
 from tidings.providers.mime import Composer
 from tidings.providers.refusals import UNREADABLE
+from tidings.providers.ses import bulk
+from tidings.providers.ses.envelope import destination, tags
 from tidings.providers.ses.verdicts import TABLE
 from tidings.providers.vendor import Call, Probe, VendorProvider, document, one_each
 
 _JSON = {"content-type": "application/json"}
-_NOT_IN_TAGS = re.compile(r"[^A-Za-z0-9_.@-]")
-_TAGS, _TAG = 50, 256
-"""https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html"""
+_ONE, _MANY = "/v2/email/outbound-emails", "/v2/email/outbound-bulk-emails"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +36,31 @@ class SesApi:
     sender: Mailbox
     composer: Composer
     configuration_set: str
+    batch: bool
     clock: Callable[[], float]
 
-    def prepare(self, message: Message) -> Letter | Permanent | Transient:
-        return read_letter(message)
+    def prepare(self, message: Message) -> bulk.Item | Permanent | Transient:
+        letter = read_letter(message)
+        return bulk.Item(letter) if isinstance(letter, Letter) else letter
 
-    def groups(self, items: Sequence[Letter]) -> Sequence[Sequence[int]]:
-        return one_each(items)
+    def groups(self, items: Sequence[bulk.Item]) -> Sequence[Sequence[int]]:
+        alone = not self.batch or len(items) == 1
+        return one_each(items) if alone else bulk.groups(items)
 
-    def call(self, items: Sequence[Letter]) -> Call:
-        [letter] = items
-        body = orjson.dumps(self._email(letter))
-        return self.signer.call("POST", "/v2/email/outbound-emails", _JSON, body)
+    def call(self, items: Sequence[bulk.Item]) -> Call:
+        if len(items) > 1:
+            body = bulk.body(items, self.sender, self.configuration_set)
+            return self.signer.call("POST", _MANY, _JSON, body)
+        body = orjson.dumps(self._email(items[0].letter))
+        return self.signer.call("POST", _ONE, _JSON, body)
 
-    def read(self, items: Sequence[Letter], answer: Answer, now: float) -> Sequence[Outcome]:
+    def read(
+        self, items: Sequence[bulk.Item], answer: Answer, now: float
+    ) -> Sequence[Outcome | None]:
         found = document(answer)
         said: dict[str, Any] = found if isinstance(found, dict) else {}
+        if answer.status == 200 and len(items) > 1:
+            return bulk.results(said, len(items))
         if answer.status == 200:
             message_id = said.get("MessageId")
             if not isinstance(message_id, str):
@@ -63,7 +68,10 @@ class SesApi:
             return [Accepted(message_id, detail="HTTP 200")]
         text = str(said.get("message") or said.get("Message") or "")
         code = error_type(answer, said)
-        return [TABLE.refusal(answer.status, code, text, retry_after(answer, now))]
+        refusal = TABLE.refusal(answer.status, code, text, retry_after(answer, now))
+        if len(items) > 1 and (isinstance(refusal, Permanent) or bulk.refused_as_many(code)):
+            return [None] * len(items)
+        return [refusal] * len(items)
 
     def probe(self) -> Probe:
         return Probe(self.signer.call("GET", "/v2/email/account", {}))
@@ -77,15 +85,12 @@ class SesApi:
             message_id=f"{letter.delivery_id}@{sender.domain}",
             date=datetime.fromtimestamp(self.clock(), UTC),
         )
-        destination = {"ToAddresses": [letter.to.address]}
-        for name, mailboxes in (("CcAddresses", letter.cc), ("BccAddresses", letter.bcc)):
-            if mailboxes:
-                destination[name] = [one.address for one in mailboxes]
         email = {
             "FromEmailAddress": sender.address,
-            "Destination": destination,
+            # Names are in the header fields, which are ours.
+            "Destination": destination(letter, attrgetter("address")),
             "Content": {"Raw": {"Data": b64encode(raw).decode("ascii")}},
-            "EmailTags": _tags(letter),
+            "EmailTags": tags(letter),
         }
         if self.configuration_set:
             email["ConfigurationSetName"] = self.configuration_set
@@ -94,15 +99,16 @@ class SesApi:
 
 def ses_provider(
     account: Account, http: Http, clock: Callable[[], float]
-) -> VendorProvider[Letter]:
+) -> VendorProvider[bulk.Item]:
     """Raises SettingsError for a region, key or sender that cannot be used."""
     sender = read_sender(account)
     endpoint = endpoint_of(account, "email")
     api = SesApi(
         signer=Signer(account, "ses", endpoint),
         sender=sender,
-        composer=Composer(sender, {"Auto-Submitted": "auto-generated"}),
+        composer=Composer(sender, bulk.SHARED_HEADERS),
         configuration_set=account.text("configuration_set"),
+        batch=account.flag("batch"),
         clock=clock,
     )
     return VendorProvider(account, api, http, clock, endpoint)
@@ -112,16 +118,3 @@ def error_type(answer: Answer, said: dict[str, Any]) -> str:
     """The name of an error: the part before a colon, and after a # (Smithy, AWS restJson1)."""
     given = answer.header("x-amzn-errortype") or said.get("__type") or said.get("code") or ""
     return str(given).partition(":")[0].rpartition("#")[2]
-
-
-def _tags(letter: Letter) -> list[dict[str, str]]:
-    """Pairs of a narrow alphabet; what does not fit it has it replaced. Each tag is a pair with "yes"."""
-    ours = {name: letter.metadata[name] for name in ("delivery_id", "notification_id")}
-    pairs = ours | {_clean(tag): "yes" for tag in letter.tags}
-    pairs |= {_clean(name): _clean(value) for name, value in letter.metadata.items()}
-    known = [(name, value) for name, value in pairs.items() if name and value]
-    return [{"Name": name, "Value": value} for name, value in known[:_TAGS]]
-
-
-def _clean(text: str) -> str:
-    return _NOT_IN_TAGS.sub("_", text)[:_TAG]

@@ -1,4 +1,4 @@
-"""Amazon SES, version 2 of its API: SendEmail, raw or simple; its events come by way of a topic of SNS.
+"""Amazon SES, version 2 of its API: SendEmail, raw or simple, and SendBulkEmail; its events come by way of a topic of SNS.
 
 https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html
 https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-conten
 import secrets
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -20,9 +21,9 @@ from tidings.sandbox.magic import Fate, fate_of_address
 from tidings.sandbox.mails import SENDER, addresses, content_of, first_link, is_address
 from tidings.sandbox.messages import Content, Event, Happening, Sent
 from tidings.sandbox.vendor import Callback, Place, Reported, Tells, Vendor
+from tidings.sandbox.vendors import ses_bulk as bulk
 
 NAME = "ses"
-_MOST = 50
 _REFUSALS = {
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
     "IncompleteSignature": "IncompleteSignatureException",
@@ -48,15 +49,11 @@ def _send(call: Call) -> Reply | Taken:
     raw = b64decode((content.get("Raw") or {}).get("Data") or "")
     if not raw and not content.get("Simple"):
         return _error(400, "BadRequestException", "Content is required: Simple, Raw or Template.")
-    destination = mail.get("Destination") or {}
-    recipients = addresses(*destination.get("ToAddresses") or ())
-    copies = addresses(
-        *destination.get("CcAddresses") or (), *destination.get("BccAddresses") or ()
-    )
-    wrong = _wrong(recipients, copies)
+    recipients, copies = _recipients(mail)
+    wrong = _problem(recipients, copies)
     if wrong is not None:
-        return wrong
-    message_id = f"0102{secrets.token_hex(6)}-{secrets.token_hex(16)}-000000"
+        return _error(400, "BadRequestException", wrong)
+    message_id = _message_id()
     sent = Sent(
         vendor=NAME,
         channel=Channel.EMAIL,
@@ -72,12 +69,70 @@ def _send(call: Call) -> Reply | Taken:
     return Taken(json_reply(200, {"MessageId": message_id}), [sent])
 
 
-def _wrong(recipients: Sequence[str], copies: Sequence[str]) -> Reply | None:
-    if not 0 < len(recipients) + len(copies) <= _MOST:
-        return _error(400, "BadRequestException", f"Recipient count is not from 1 to {_MOST}.")
+def _send_bulk(call: Call) -> Reply | Taken:
+    mail = call.document
+    if not isinstance(mail, dict):
+        return _error(400, "SerializationException", "The body is not JSON.")
+    try:
+        template = bulk.checked(mail, call.body)
+        read = [_entry(mail, template, entry) for entry in mail["BulkEmailEntries"]]
+    except bulk.BadCallError as error:
+        return _error(error.status, error.kind, error.message)
+    results = {"BulkEmailEntryResults": [result for result, _ in read]}
+    return Taken(json_reply(200, results), [sent for _, sent in read if sent is not None])
+
+
+def _entry(
+    mail: Mapping[str, Any], template: Mapping[str, Any], entry: Mapping[str, Any]
+) -> tuple[Mapping[str, str], Sent | None]:
+    """What is said to one entry, and its email when it is sent."""
+    recipients, copies = _recipients(entry)
+    wrong = _problem(recipients, copies)
+    if wrong is not None:
+        return {"Status": "INVALID_PARAMETER", "Error": wrong}, None
+    message_id = _message_id()
+    result = {"Status": "SUCCESS", "MessageId": message_id}
+    filled = bulk.filled(template, entry)
+    if filled is None:
+        return result, None
+    tags = [*(mail.get("DefaultEmailTags") or ()), *(entry.get("ReplacementTags") or ())]
+    return result, Sent(
+        vendor=NAME,
+        channel=Channel.EMAIL,
+        sender=mail.get("FromEmailAddress") or "",
+        recipients=recipients,
+        message_id=message_id,
+        source=orjson.dumps(entry),
+        read=partial(_with_replies, filled, mail.get("ReplyToAddresses") or ()),
+        fates=tuple(map(fate_of_address, recipients)),
+        copies=copies,
+        reference={one["Name"]: [one["Value"]] for one in tags},
+    )
+
+
+def _with_replies(filled: bulk.Filled, reply_to: Sequence[str]) -> Content:
+    content = filled.content()
+    replies = {"Reply-To": ", ".join(reply_to)} if reply_to else {}
+    return replace(content, shown={**content.shown, **replies})
+
+
+def _recipients(mail: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those it goes to, and those with copies."""
+    destination = mail.get("Destination") or {}
+    copies = (*(destination.get("CcAddresses") or ()), *(destination.get("BccAddresses") or ()))
+    return addresses(*destination.get("ToAddresses") or ()), addresses(*copies)
+
+
+def _message_id() -> str:
+    return f"0102{secrets.token_hex(6)}-{secrets.token_hex(16)}-000000"
+
+
+def _problem(recipients: Sequence[str], copies: Sequence[str]) -> str | None:
+    if not 0 < len(recipients) + len(copies) <= bulk.MOST:
+        return f"Recipient count is not from 1 to {bulk.MOST}."
     for one in recipients:
         if not is_address(one) or fate_of_address(one) is Fate.INVALID:
-            return _error(400, "BadRequestException", "Illegal address")
+            return "Illegal address"
     return None
 
 
@@ -228,6 +283,7 @@ SES = Vendor(
     check=_check,
     routes=(
         route("POST", "/v2/email/outbound-emails", _send),
+        route("POST", "/v2/email/outbound-bulk-emails", _send_bulk),
         route("GET", "/v2/email/account", _quota),
         route("GET", topic.CERTIFICATE, _certificate, open=True),
         route("GET", "/", _confirm, open=True),
