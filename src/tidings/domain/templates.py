@@ -66,6 +66,11 @@ class TemplateState:
     archived_at: datetime | None
 
 
+_BODIES = ("html", "markdown", "mjml")
+_OF_ALL = frozenset({"from"})
+"""What a translation has of the default content, where it does not have its own."""
+
+
 def untranslated(edition: Edition) -> dict[str, list[str]]:
     """By language tag, the fields of the default content (as email.html) that its readers get in the
     default's language. A language written only for a region falls back to the one without it."""
@@ -83,8 +88,15 @@ def _missing(edition: Edition, tag: str) -> list[str]:
             ),
             {},
         )
-        missing += [f"{channel}.{name}" for name in source if name not in written]
+        missing += [f"{channel}.{name}" for name in source if not _is_written(name, written)]
     return missing
+
+
+def _is_written(name: str, written: Mapping[str, JSON]) -> bool:
+    """The body of an email may be written in another form, and its text is made from any."""
+    if name in _BODIES or name == "text":
+        return name in written or any(one in written for one in _BODIES)
+    return name in written or (name in _OF_ALL and bool(written))
 
 
 @dataclass(frozen=True, slots=True)
