@@ -177,9 +177,16 @@ class Caller:
             self._deadlines.pop(task, None)
         for leave, outcome in zip(leaves, outcomes, strict=True):
             if leave is not None:
-                leave.ended(outcome)
+                self._tell(chosen, leave, outcome)
         self._metrics.attempt_seconds.labels(chosen.manifest.name).observe(loop.time() - began)
         return outcomes
+
+    def _tell(self, chosen: OpenAccount, leave: Leave, outcome: Outcome) -> None:
+        """The account's health is not worth the outcome, which is known only here."""
+        try:
+            leave.ended(outcome)
+        except Exception as error:  # noqa: BLE001 - or the delivery would be held for ever
+            _log_failure(chosen, error)
 
     def _conclude(
         self, batch: Sequence[Ready], outcomes: Sequence[Outcome], started: datetime

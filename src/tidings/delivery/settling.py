@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -66,6 +67,16 @@ class Settlement:
     avoid: tuple[str, ...] = ()
     mark: Mark | None = None
     patience: float = 0.0
+
+    def without_words(self) -> "Settlement":
+        """The same without what the provider said: texts, and its id of the message."""
+        tried = self.tried
+        if tried is not None:
+            outcome = replace(tried.outcome, detail="")
+            if isinstance(outcome, Accepted):
+                outcome = replace(outcome, provider_message_id=None)
+            tried = replace(tried, outcome=outcome)
+        return replace(self, tried=tried, decision=replace(self.decision, detail=""))
 
     @property
     def endpoint_fails(self) -> bool:
