@@ -216,8 +216,8 @@ def told(reply: Reply, message: Message | None = None) -> tuple[Outcome, Sequenc
 @pytest.mark.parametrize(
     ("status", "code", "kind", "reason", "suppress"),
     [
-        (400, "BadDeviceToken", Permanent, Reason.ADDRESS_INVALID, True),
-        (400, "DeviceTokenNotForTopic", Permanent, Reason.ADDRESS_INVALID, True),
+        (400, "BadDeviceToken", Permanent, Reason.ADDRESS_INVALID, False),
+        (400, "DeviceTokenNotForTopic", Permanent, Reason.ADDRESS_INVALID, False),
         (410, "Unregistered", Permanent, Reason.ENDPOINT_GONE, True),
         (410, "ExpiredToken", Permanent, Reason.ENDPOINT_GONE, True),
         (413, "PayloadTooLarge", Permanent, Reason.MESSAGE_TOO_LARGE, False),
@@ -226,6 +226,7 @@ def told(reply: Reply, message: Message | None = None) -> tuple[Outcome, Sequenc
         (400, "TopicDisallowed", Transient, Reason.ACCOUNT_REFUSED, False),
         (400, "IdleTimeout", Transient, Reason.PROVIDER_UNAVAILABLE, False),
         (403, "InvalidProviderToken", Transient, Reason.CREDENTIALS_REFUSED, False),
+        (403, "BadEnvironmentKeyInToken", Transient, Reason.CREDENTIALS_REFUSED, False),
         (404, "BadPath", Transient, Reason.ACCOUNT_REFUSED, False),
         (429, "TooManyRequests", Transient, Reason.PROVIDER_THROTTLED, False),
         (429, "TooManyProviderTokenUpdates", Transient, Reason.PROVIDER_THROTTLED, False),

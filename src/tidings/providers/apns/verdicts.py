@@ -1,10 +1,9 @@
 """The reasons that Apple's push service gives."""
 
-from tidings.domain.outcomes import Permanent
-from tidings.domain.reasons import Reason
 from tidings.providers.notices import GONE
 from tidings.providers.refusals import (
     ACCOUNT,
+    ADDRESS,
     CONTENT,
     CREDENTIALS,
     REJECTED,
@@ -17,25 +16,26 @@ from tidings.providers.refusals import (
 
 EXPIRED = "ExpiredProviderToken"
 
-_NO_DEVICE = Permanent(Reason.ADDRESS_INVALID, suppress=True)
-
 TABLE = Table(
     "https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns",
     (
         rule(GONE, "the app was removed, or has another token", codes="Unregistered ExpiredToken"),
-        rule(_NO_DEVICE, "not a token of this environment", codes="BadDeviceToken"),
-        rule(_NO_DEVICE, "the token belongs to another app", codes="DeviceTokenNotForTopic"),
+        # An account with the endpoint or the topic of another app gets the same for each device that there is, and
+        # would else retire all of them.
+        rule(ADDRESS, "not a token, or one of the other environment", codes="BadDeviceToken"),
+        rule(ADDRESS, "the token belongs to another app", codes="DeviceTokenNotForTopic"),
         rule(
             CREDENTIALS,
             "the provider token is not taken",
             codes=f"{EXPIRED} InvalidProviderToken MissingProviderToken UnrelatedKeyIdInToken "
-            "BadEnvironmentKeyIdInToken BadCertificate BadCertificateEnvironment Forbidden",
+            "BadEnvironmentKeyIdInToken BadEnvironmentKeyInToken BadCertificate BadCertificateEnvironment Forbidden",
         ),
         rule(
             ACCOUNT,
             "the topic is not the team's",
             codes="TopicDisallowed BadTopic MissingTopic",
         ),
+        rule(ACCOUNT, "there is no such API at the endpoint", codes="BadPath MethodNotAllowed"),
         rule(THROTTLED, "too many messages to one device", codes="TooManyRequests"),
         rule(THROTTLED, "too many new provider tokens", codes="TooManyProviderTokenUpdates"),
         rule(TOO_LARGE, "the message is larger than 4,096 bytes", codes="PayloadTooLarge"),
