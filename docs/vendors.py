@@ -245,7 +245,7 @@ _TOLD: Mapping[str, Sequence[Iterable[Any]]] = {
 """What the tables of a provider's callbacks lead to, and what its code adds."""
 
 _PROOFS: Mapping[str, str] = {
-    "mailgun": "HMAC-SHA256 of a moment and a token, not of what it says; up to 9 hours old",
+    "mailgun": "HMAC-SHA256 of a moment and a token, not of what it says; for one callback, up to 9 hours old",
     "postmark": "a password or a header, for it signs nothing",
     "resend": "HMAC-SHA256 as Svix makes it; up to 5 minutes old",
     "sendgrid": "ECDSA over P-256; up to 25 hours old",

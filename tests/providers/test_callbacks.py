@@ -33,7 +33,14 @@ from tests.providers.callers import (
     vonage_by_parameter,
 )
 from tests.providers.vendors import NOW, account
-from tidings.domain.callbacks import Callbacks, RawCallback, Refused, UnreadableCallback, Verified
+from tidings.domain.callbacks import (
+    Callbacks,
+    Once,
+    RawCallback,
+    Refused,
+    UnreadableCallback,
+    Verified,
+)
 from tidings.domain.receipts import Bounce, ReceiptType
 from tidings.providers import catalogue
 from tidings.providers.bounces import bounce_of
@@ -308,10 +315,40 @@ def test_an_email_that_came_in_through_mailgun(kind: str) -> None:
     body, headers = multipart(form) if kind == "multipart" else (urlencode(form).encode(), FORM)
     callbacks = of("mailgun").callbacks()
     raw = posted(body, headers)
-    assert verdict(callbacks, raw) == Verified()
+    found = verdict(callbacks, raw)
+    assert isinstance(found, Verified)
+    assert found.follow is None
     [receipt] = callbacks.receipts(raw)
     assert (receipt.type, receipt.address, receipt.text) == (ReceiptType.INBOUND, TO, "Hé")
     assert receipt.at == NOW
+
+
+def once_of(raw: RawCallback) -> Once:
+    found = verdict(of("mailgun").callbacks(), raw)
+    assert isinstance(found, Verified)
+    assert found.once is not None
+    return found.once
+
+
+def test_a_proof_of_mailguns_is_good_for_one_event() -> None:
+    raw = mailgun({"event": "delivered", "id": "1"}, 0, NOW_SECONDS)
+    proof = json.loads(raw.body)["signature"]
+    forged = json.dumps({"signature": proof, "event-data": {"event": "complained", "id": "2"}})
+    first, other = once_of(raw), once_of(replace(raw, body=forged.encode()))
+    assert (first.token, first.signed_at) == (proof["token"], NOW_SECONDS)
+    assert (other.token, other.signed_at) == (proof["token"], NOW_SECONDS)
+    assert first.says != other.says
+    assert once_of(raw) == first
+
+
+def test_a_form_of_mailguns_is_the_same_within_other_boundaries() -> None:
+    proof = json.loads(mailgun({}, 0, NOW_SECONDS).body)["signature"]
+    body, headers = multipart({**proof, "sender": TO, "stripped-text": "Hé"})
+    again = body.replace(b"--xYz", b"--zYx")
+    other = body.replace("Hé".encode(), b"Ha")
+    first = once_of(posted(body, headers))
+    assert once_of(posted(again, {"content-type": "multipart/form-data; boundary=zYx"})) == first
+    assert once_of(posted(other, headers)).says != first.says
 
 
 def test_postmark_may_send_a_header_of_ours() -> None:

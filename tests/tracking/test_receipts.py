@@ -51,13 +51,8 @@ async def reported(
     system: System, delivery_id: str, event: str, *, key: str = "", **more: Any
 ) -> Answer:
     """As Mailgun signs it."""
-    [secret] = (system.settings.accounts["mail"].model_extra or {})["webhook_signing_keys"]
-    timestamp, token = str(int(time.time())), uuid.uuid4().hex
-    signature = hmac.new(
-        (key or secret).encode(), f"{timestamp}{token}".encode(), hashlib.sha256
-    ).hexdigest()
     body = {
-        "signature": {"timestamp": timestamp, "token": token, "signature": signature},
+        "signature": proof(system, key),
         "event-data": {
             "event": event,
             "id": uuid.uuid4().hex,
@@ -68,6 +63,15 @@ async def reported(
         },
     }
     return await system.call("POST", "/callbacks/mailgun/mail", role=None, raw=orjson.dumps(body))
+
+
+def proof(system: System, key: str = "") -> dict[str, str]:
+    [secret] = (system.settings.accounts["mail"].model_extra or {})["webhook_signing_keys"]
+    timestamp, token = str(int(time.time())), uuid.uuid4().hex
+    signature = hmac.new(
+        (key or secret).encode(), f"{timestamp}{token}".encode(), hashlib.sha256
+    ).hexdigest()
+    return {"timestamp": timestamp, "token": token, "signature": signature}
 
 
 async def delivery(system: System, delivery_id: str, status: str) -> Any:
@@ -176,6 +180,33 @@ async def test_what_is_not_the_vendors_is_refused(system: System) -> None:
         assert await connection.fetchval("SELECT count(*) FROM receipts") == 0
     finally:
         await connection.close()
+
+
+async def test_a_proof_that_covers_nothing_is_good_for_one_callback(system: System) -> None:
+    delivery_id = await sent(system)
+    signature = proof(system)
+
+    async def told(event: str, **more: Any) -> Answer:
+        about = {"id": "one", "event": event, "user-variables": {"delivery_id": delivery_id}}
+        body = orjson.dumps({"signature": signature, "event-data": {**about, **more}})
+        return await system.call("POST", "/callbacks/mailgun/mail", role=None, raw=body)
+
+    assert (await told("delivered")).status == 200
+    assert (await told("delivered")).status == 200  # as when the first answer was lost
+    assert_problem(await told("failed", id="other", **HARD), Code.CALLBACK_REFUSED)
+    assert_problem(await told("complained"), Code.CALLBACK_REFUSED)
+    await delivery(system, delivery_id, "delivered")
+    marker = await sent(system)
+    await reported(system, marker, "failed", **HARD)  # read after those before it
+    await delivery(system, marker, "bounced")
+    connection = await asyncpg.connect(system.dsn)
+    try:
+        rows = await connection.fetch("SELECT delivery_id, type FROM receipts")
+    finally:
+        await connection.close()
+    assert sorted((str(row["delivery_id"]), row["type"]) for row in rows) == sorted(
+        [(delivery_id, "delivered"), (marker, "bounced")]
+    )
 
 
 async def test_what_is_of_no_message_of_ours_is_kept_apart(system: System) -> None:

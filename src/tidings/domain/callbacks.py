@@ -23,11 +23,25 @@ class RawCallback:
 
 
 @dataclass(frozen=True, slots=True)
+class Once:
+    """A proof that does not cover what the callback says, and so is good for one alone.
+
+    signed_at: seconds since the epoch, of the vendor. token: what the vendor gives once. says: stands for all that is
+    read from the callback, whatever its form is.
+    """
+
+    signed_at: float
+    token: str = field(repr=False)
+    says: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """It is the vendor's. follow: a URL that is to be fetched once, to confirm a subscription; what it answers to is
-    no event."""
+    no event. once: where another callback with the same proof is none of the vendor's."""
 
     follow: str | None = field(default=None, repr=False)
+    once: Once | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from tidings.settings import RetentionSettings
 from tidings.store import (
     account_health,
     batches,
+    callback_proofs,
     callbacks,
     conversions,
     dead_letters,
@@ -45,6 +46,8 @@ _CHUNK = 500  # notifications deleted by one transaction
 _TRIES = 20
 _PAUSE = 0.5  # seconds between tries to have the tables for a moment
 _LOWEST = UUID(int=0)
+_PROOFS = 0.5
+"""Days; vendors' proofs are taken for 9 hours at the most, and then refused for their age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ async def forget(connection: Connection, keep: RetentionSettings) -> AsyncIterat
         ("digests", keep.notifications, digests.forget_before),
         ("stray_receipts", keep.notifications, receipts.forget_strays_before),
         ("callbacks", keep.notifications, callbacks.forget_before),
+        ("callback_proofs", _PROOFS, callback_proofs.forget_before),
         ("conversions", keep.notifications, conversions.forget_before),
         ("account_events", keep.account_events, account_health.forget_before),
         ("dead_letters", keep.dead_letters, dead_letters.forget_before),

@@ -6,11 +6,13 @@ from uuid import UUID
 
 import structlog
 
-from tidings.domain.callbacks import Callbacks, RawCallback, Refused, Verified
+from tidings.domain.callbacks import Callbacks, Once, RawCallback, Refused, Verified
 from tidings.metrics import Metrics
 from tidings.providers.http import Answer, Http, Request
+from tidings.store import callback_proofs
 from tidings.store import callbacks as store
-from tidings.store.database import Pool, borrow
+from tidings.store.callback_proofs import Use
+from tidings.store.database import Connection, Pool, borrow
 from tidings.store.group_commit import GroupCommit
 from tidings.store.keyring import KeyRing
 
@@ -18,6 +20,10 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
 _FOLLOW_SECONDS = 10.0
 _AT_ONCE = 200
+
+_MISUSED = Refused("its proof was used before, for another callback")
+
+_Item = tuple[str, RawCallback, Once | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +75,15 @@ class Receiver:
         """Stored once this returns Verified, unless it only asks for a confirmation, which is given. Raises
         CannotFollowError."""
         verdict = await source.callbacks.verify(raw)
+        if isinstance(verdict, Verified) and verdict.follow is None:
+            used = await self._commits.submit((source.account, raw, verdict.once))
+            verdict = _MISUSED if used is Use.MISUSED else verdict
         outcome = "refused" if isinstance(verdict, Refused) else "accepted"
         self._metrics.callbacks.labels(source.account, outcome).inc()
         if isinstance(verdict, Refused):
             log.warning("callback.refused", account=source.account, why=verdict.detail)
         elif verdict.follow is not None:
             await self._follow(source, verdict.follow)
-        else:
-            await self._commits.submit((source.account, raw))
         return verdict
 
     async def _follow(self, source: Source, url: str) -> None:
@@ -85,9 +92,22 @@ class Receiver:
             raise CannotFollowError
         log.info("callback.subscription_confirmed", account=source.account)
 
-    async def _write(self, batch: Sequence[tuple[str, RawCallback]]) -> Sequence[None]:
-        fresh = [(self._new_id(), account, raw) for account, raw in batch]
+    async def _write(self, batch: Sequence[_Item]) -> Sequence[Use]:
+        """What each one's proof was used for; of one that was used before nothing is stored."""
+        proofs = [(account, once) for account, _, once in batch if once is not None]
         async with borrow(self._pool) as connection:
-            await store.add(connection, fresh, self._keyring)
+            if not proofs:
+                uses = [Use.FIRST] * len(batch)
+                await self._store(connection, batch)
+            else:
+                async with connection.transaction():
+                    used = iter(await callback_proofs.use(connection, proofs))
+                    uses = [Use.FIRST if once is None else next(used) for _, _, once in batch]
+                    fresh = [one for one, use in zip(batch, uses, strict=True) if use is Use.FIRST]
+                    await self._store(connection, fresh)
         self._wake()
-        return [None] * len(batch)
+        return uses
+
+    async def _store(self, connection: Connection, batch: Sequence[_Item]) -> None:
+        fresh = [(self._new_id(), account, raw) for account, raw, _ in batch]
+        await store.add(connection, fresh, self._keyring)

@@ -5,14 +5,14 @@ https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-web
 https://documentation.mailgun.com/docs/mailgun/user-manual/receive-forward-store/receive-http
 
 The signature is over a moment and a token, not over the event: who has seen one callback could send another one
-with it, so such a callback is taken for no longer than Mailgun itself would repeat it.
+with it. So a token is good for one event, and for no longer than Mailgun itself would repeat it.
 """
 
 import hmac
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidings.domain.callbacks import RawCallback, Refused, UnreadableCallback, Verified
+from tidings.domain.callbacks import Once, RawCallback, Refused, UnreadableCallback, Verified
 from tidings.domain.provider import Account
 from tidings.domain.receipts import Bounce, Receipt, ReceiptType
 from tidings.providers.bounces import bounce_of
@@ -71,7 +71,7 @@ class MailgunCallbacks:
         if not self._keys:
             return UNCONFIGURED
         try:
-            proof = _proof(raw)
+            proof, said = _parts(raw)
         except UnreadableCallback:
             return MISSING
         timestamp, token, signature = (
@@ -84,7 +84,9 @@ class MailgunCallbacks:
             signature, [hmac.new(key, signed, "sha256").hexdigest() for key in self._keys]
         ):
             return WRONG
-        return Verified() if timely(timestamp, raw.received_at, _REPEATED_FOR) else OLD
+        if not timely(timestamp, raw.received_at, _REPEATED_FOR):
+            return OLD
+        return Verified(once=Once(float(timestamp), token, said))
 
     def receipts(self, raw: RawCallback) -> Sequence[Receipt]:
         if content_type(raw) == "application/json":
@@ -95,10 +97,12 @@ class MailgunCallbacks:
         return [_inbound(first_values(form_of(raw)), raw.received_at)]
 
 
-def _proof(raw: RawCallback) -> Any:
+def _parts(raw: RawCallback) -> tuple[Any, bytes]:
+    """The proof, and what stands for all that receipts() reads: a form that is sent again may have other boundaries."""
     if content_type(raw) == "application/json":
-        return at(json_object(raw), "signature")
-    return first_values(form_of(raw))
+        return at(json_object(raw), "signature"), raw.body
+    form = first_values(form_of(raw))
+    return form, repr(sorted(form.items())).encode()
 
 
 def _receipt(event: dict[str, Any], received_at: float) -> Receipt:
