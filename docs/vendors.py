@@ -162,7 +162,7 @@ def _errors(name: str) -> list[str]:
         one = _REFUSALS[name]
         source = f"The first row that fits decides. Source: <{one.docs_url}>."
         rest = "What is in none of the rows is read [by its status](README.md#other-errors)."
-        return ["## Errors", source, _rules(one.rules), rest]
+        return ["## Errors", source, _rules(one.rules, one.code_url), rest]
     made = {"smtp": _smtp, "webhook": _webhook}.get(name)
     return ["## Errors", *made()] if made else []
 
@@ -280,11 +280,12 @@ _REFUSALS: Mapping[str, Table] = {
 }
 
 
-def _rules(rules: Sequence[Rule]) -> str:
-    """What errors become; the first row that fits decides."""
+def _rules(rules: Sequence[Rule], code_url: str = "") -> str:
+    """What errors become; the first row that fits decides. code_url: of a code's own page, with {code}."""
+    shown = f"[`{{code}}`]({code_url})" if code_url else "`{code}`"
     rows = []
     for one in rules:
-        known_by = [f"`{code}`" for code in sorted(one.codes)]
+        known_by = [shown.format(code=code) for code in sorted(one.codes)]
         known_by += [f"HTTP {_ranges(sorted(one.statuses))}"] if one.statuses else []
         known_by += ["its text"] if one.text else []
         answer = ", ".join(known_by) or "anything else"

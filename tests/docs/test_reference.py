@@ -68,6 +68,9 @@ def test_each_provider_has_a_page_with_its_errors() -> None:
         assert f"<{table.docs_url}>" in pages[name]
         for one in table.rules:
             assert all(f"`{code}`" in pages[name] for code in one.codes)
+            if table.code_url:
+                links = [f"[`{code}`]({table.code_url.format(code=code)})" for code in one.codes]
+                assert all(link in pages[name] for link in links)
             assert one.meaning.replace("<", "\\<") in pages[name]
 
 

@@ -14,6 +14,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.session import get_session
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,9 @@ from tidings.domain.outcomes import Accepted, Outcome, Permanent, Transient, Unk
 from tidings.domain.provider import Account, FieldValue
 from tidings.domain.reasons import Reason
 from tidings.providers.aws import LASTS, Signer
+from tidings.providers.refusals import Table
+from tidings.providers.ses import verdicts as ses
+from tidings.providers.sns import verdicts as sns
 from tidings.settings import SettingsError
 
 KEYS: dict[str, FieldValue] = {
@@ -262,6 +266,25 @@ def test_a_name_as_sender_and_none_at_all() -> None:
 def test_answers_of_sns(reply: Reply, expected: Outcome) -> None:
     outcomes, _ = exchange("sns", SNS, [sms()], reply)
     assert outcomes == [expected]
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "table", "not_ours"),
+    [
+        ("sesv2", "SendEmail", ses.TABLE, "never"),
+        # Of topics and of apps, to neither of which texts are published.
+        ("sns", "Publish", sns.TABLE, "KMS.*|EndpointDisabled|PlatformApplicationDisabled"),
+    ],
+)
+def test_each_error_that_amazon_lists_is_in_the_table(
+    service: str, operation: str, table: Table, not_ours: str
+) -> None:
+    """Its own description of the services, which botocore brings along."""
+    model = get_session().get_service_model(service).operation_model(operation)
+    listed = {one.metadata.get("error", {}).get("code") or one.name for one in model.error_shapes}
+    known = {code for rule in table.rules for code in rule.codes}
+    assert "MessageRejected" in listed or "InvalidParameter" in listed
+    assert {one for one in listed - known if not re.fullmatch(not_ours, one)} == set()
 
 
 @pytest.mark.parametrize("region", ["", "Europe", "eu-west-1.evil.example/"])

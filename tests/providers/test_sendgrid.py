@@ -192,6 +192,10 @@ def test_where_nothing_says_which_is_bad_each_is_tried_alone() -> None:
             Transient(Reason.ACCOUNT_REFUSED, detail="HTTP 401"),
         ),
         (
+            Reply(451, sendgrid_refusal("Unavailable due to data residency", None)),
+            Transient(Reason.ACCOUNT_REFUSED, detail="HTTP 451"),
+        ),
+        (
             Reply(403, sendgrid_refusal("does not match a verified Sender Identity", "from")),
             Transient(Reason.ACCOUNT_REFUSED, detail="HTTP 403 from"),
         ),

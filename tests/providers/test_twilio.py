@@ -144,6 +144,14 @@ def test_what_need_not_be_asked(message: object, expected: Reason) -> None:
             Permanent(Reason.MESSAGE_TOO_LARGE, detail="HTTP 400 21617"),
         ),
         (
+            twilio_refusal(400, 21609, "x"),
+            Transient(Reason.ACCOUNT_REFUSED, detail="HTTP 400 21609"),
+        ),
+        (
+            twilio_refusal(400, 21730, "x"),
+            Transient(Reason.PROVIDER_UNAVAILABLE, detail="HTTP 400 21730"),
+        ),
+        (
             twilio_refusal(400, 99999, "x"),
             Permanent(Reason.PROVIDER_REJECTED, detail="HTTP 400"),
         ),
@@ -168,6 +176,14 @@ def test_what_need_not_be_asked(message: object, expected: Reason) -> None:
         (
             Reply(201, {"sid": "SM1", "status": "failed", "error_code": 30007}),
             Permanent(Reason.CONTENT_REJECTED, detail="HTTP 400 30007"),
+        ),
+        (
+            Reply(201, {"sid": "SM1", "status": "failed", "error_code": 30003}),
+            Permanent(Reason.PROVIDER_REJECTED, detail="HTTP 400 30003"),
+        ),
+        (
+            Reply(201, {"sid": "SM1", "status": "failed", "error_code": 30004}),
+            Permanent(Reason.PROVIDER_REJECTED, detail="HTTP 400 30004"),
         ),
     ],
 )

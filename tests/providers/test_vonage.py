@@ -59,6 +59,7 @@ def test_a_text_beyond_the_gsm_alphabet() -> None:
         (vonage_parts("9"), Transient(Reason.ACCOUNT_REFUSED, detail="HTTP 200 9")),
         (vonage_parts("12"), Permanent(Reason.MESSAGE_TOO_LARGE, detail="HTTP 200 12")),
         (vonage_parts("15"), Transient(Reason.ACCOUNT_REFUSED, detail="HTTP 200 15")),
+        (vonage_parts("23"), Transient(Reason.ACCOUNT_REFUSED, detail="HTTP 200 23")),
         (vonage_parts("29"), Transient(Reason.ACCOUNT_REFUSED, detail="HTTP 200 29")),
         (vonage_parts("1", "1"), Transient(Reason.PROVIDER_THROTTLED, detail="HTTP 200 1")),
         # Half a text is neither sent nor not.

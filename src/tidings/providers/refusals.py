@@ -81,10 +81,12 @@ GENERAL: tuple[Rule, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A vendor's documented errors. docs_url: the vendor's page that lists them."""
+    """A vendor's documented errors. docs_url: the vendor's page that lists them. code_url: that of one of them, with
+    {code}, where the vendor has a page for each."""
 
     docs_url: str
     rules: tuple[Rule, ...]
+    code_url: str = ""
 
     def refusal(
         self, status: int, code: str = "", text: str = "", retry_after: float | None = None

@@ -36,6 +36,6 @@ TABLE = Table(
         rule(ACCOUNT, "the account is pending, or may not send", codes="412 413"),
         rule(THROTTLED, "too many requests", codes="429"),
         rule(ACCOUNT, "the message stream is not there", codes="1235"),
-        rule(TOO_LARGE, "the request exceeds 50 MB", statuses=(413,)),
+        rule(TOO_LARGE, "the request exceeds 10 MB, or 50 MB of several emails", statuses=(413,)),
     ),
 )

@@ -28,7 +28,11 @@ TABLE = Table(
             codes="validation_error invalid_from_address invalid_access invalid_region",
             statuses=(403,),
         ),
-        rule(ACCOUNT, "the sender is not valid", codes="invalid_from_address invalid_access"),
+        rule(
+            ACCOUNT,
+            "the sender is not valid",
+            codes="invalid_from_address invalid_access invalid_region",
+        ),
         rule(
             ADDRESS,
             "the recipient's address is not valid",

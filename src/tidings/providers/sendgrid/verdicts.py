@@ -26,6 +26,11 @@ TABLE = Table(
             ACCOUNT, "the account may not send", statuses=(403,), text="suspend|not allowed|banned"
         ),
         rule(
+            ACCOUNT,
+            "the data of the account may not leave its region: the endpoint is of another one",
+            statuses=(451,),
+        ),
+        rule(
             ADDRESS,
             "the recipient's address is not valid",
             codes="personalizations.to personalizations.to.email",

@@ -16,17 +16,21 @@ from tidings.providers.refusals import (
 
 TABLE = Table(
     "https://www.twilio.com/docs/api/errors",
-    (
+    code_url="https://www.twilio.com/docs/api/errors/{code}",
+    rules=(
         rule(CREDENTIALS, "authentication failed", codes="20003 20006 20008"),
         rule(ACCOUNT, "the account is not active", codes="10001 20005 30002"),
         rule(ACCOUNT, "no such account or resource", codes="20404"),
         rule(THROTTLED, "too many requests", codes="20429 14107"),
         rule(THROTTLED, "the sender's queue is full", codes="21611 30001 30022 30023"),
-        rule(UNAVAILABLE, "an error of the vendor's", codes="20500 20503 30008"),
+        rule(
+            UNAVAILABLE, "an error of the vendor's, or maintenance", codes="20500 20503 21730 30008"
+        ),
+        rule(REJECTED, "the handset is switched off, or out of reach", codes="30003"),
         rule(
             ADDRESS,
             "the recipient's number is not valid, or takes no text messages",
-            codes="21211 21214 21217 21265 21266 21268 21604 21614 21635 30003 30005 30006",
+            codes="21211 21214 21217 21265 21266 21268 21604 21614 21635 30005 30006",
         ),
         rule(SUPPRESSED, "the recipient replied STOP", codes="21610"),
         rule(ACCOUNT, "the country is not enabled", codes="21408"),
@@ -45,7 +49,8 @@ TABLE = Table(
         rule(ACCOUNT, "the day's limit is reached", codes="63038"),
         rule(CONTENT, "the text is missing", codes="21602 21619"),
         rule(TOO_LARGE, "the text exceeds 1,600 characters", codes="21617 21605"),
-        rule(CONTENT, "the carrier takes it for spam", codes="30007 30004"),
-        rule(REJECTED, "the status callback is not a URL", codes="21609"),
+        rule(CONTENT, "the carrier takes it for spam", codes="30007"),
+        rule(REJECTED, "the recipient or the carrier blocks it", codes="30004"),
+        rule(ACCOUNT, "the status callback is not a URL", codes="21609"),
     ),
 )

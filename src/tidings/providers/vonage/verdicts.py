@@ -17,7 +17,8 @@ TABLE = Table(
     "https://developer.vonage.com/en/api-errors/sms",
     (
         rule(THROTTLED, "faster than the account's limit", codes="1"),
-        rule(REJECTED, "a parameter is missing or not valid", codes="2 3 22 23"),
+        rule(REJECTED, "a parameter is missing or not valid", codes="2 3 22"),
+        rule(ACCOUNT, "the callback is not a URL that Vonage can call", codes="23"),
         rule(CREDENTIALS, "key or secret is wrong", codes="4 14 32"),
         rule(UNAVAILABLE, "an error of the vendor's", codes="5"),
         rule(ADDRESS, "the number's prefix is not known", codes="6"),
