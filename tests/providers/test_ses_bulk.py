@@ -175,11 +175,10 @@ def test_a_call_has_at_most_fifty_recipients_and_a_megabyte() -> None:
     nothing = ses_refusal(429, "TooManyRequestsException", "")  # the answers would be of any number
     _, received = exchange("ses", SES, [email(n, copied) for n in range(40)], nothing)
     assert many(received) == [8, 16, 16]
-    long = [email(n, content('"\n' * 40_000 + str(n))) for n in range(12)]
+    long = [email(n, content('"\n' * 30_000 + str(n))) for n in range(12)]
     _, received = exchange("ses", SES, long, nothing)
     assert all(len(one.body) < 1_000_000 for one in received)
-    assert sum(many(received)) == 12
-    assert len(received) < 12
+    assert many(received) == [4, 4, 4]
 
 
 REFUSED: list[tuple[str, Outcome]] = [

@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendBulkEmail.html
 https://docs.aws.amazon.com/ses/latest/dg/send-personalized-email-advanced.html
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,12 +29,10 @@ DESTINATIONS = 50
 """Recipients in one call, copies among them. Amazon counts entries, and wherever it counts recipients, no more than this."""
 _CALL_SIZE = 900_000
 """Bytes of all entries: a call with its template inside it may have 1 MB."""
-_DATA = 262_144
-"""Characters of one entry's values."""
+_ENTRY = 262_144
+"""Bytes of an entry: as many characters may its values have."""
 _HEADERS, _NAME, _VALUE, _BOTH = 15, 126, 995, 996
 """https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageHeader.html"""
-_HEADER = re.compile(r"[ -~]+")
-_VARIABLE = re.compile(r"\{\{|\}\}")
 _BY_ITSELF = frozenset({"INVALID_PARAMETER", "TEMPLATE_NOT_FOUND", "FAILED"})
 """Statuses that may be about the call rather than the email: Amazon did not take it, and sends it, or says why not, when it
 is sent composed."""
@@ -49,9 +46,15 @@ class Item:
     letter: Letter = field(repr=False)
 
     @cached_property
-    def values(self) -> str:
-        """By variable, as JSON."""
-        return orjson.dumps(_values(self.letter)).decode()
+    def values(self) -> Mapping[str, str]:
+        """What differs from email to email, by the names that Amazon has for the parts; only what there is."""
+        content = self.letter.content
+        values = {"subject": one_line(content.subject)}
+        if content.text:
+            values["text"] = content.text
+        if content.html:
+            values["html"] = content.html
+        return values
 
     @cached_property
     def entry(self) -> bytes:
@@ -62,7 +65,9 @@ class Item:
                 "Destination": destination(letter, _address),
                 "ReplacementTags": tags(letter),
                 "ReplacementEmailContent": {
-                    "ReplacementTemplate": {"ReplacementTemplateData": self.values}
+                    "ReplacementTemplate": {
+                        "ReplacementTemplateData": orjson.dumps(self.values).decode()
+                    }
                 },
                 "ReplacementHeaders": [{"Name": n, "Value": v} for n, v in headers.items()],
             }
@@ -80,23 +85,22 @@ class Item:
             return None
         by = letter.reply_to
         reply_to = None if by is None else (by.name, by.address)
-        return letter.sender, reply_to, tuple(_values(letter))
+        return letter.sender, reply_to, tuple(self.values)
 
     @property
     def _fits(self) -> bool:
         """Files would go to all, and headers here are short ASCII. A value that looks like a variable is sent as it is only
         as long as values are not read as templates, which no page of Amazon's promises."""
-        letter, values = self.letter, _values(self.letter)
+        letter, values = self.letter, self.values
         return (
             not letter.content.attachments
             and len(values) > 1
             and bool(values["subject"])
             and self.recipients <= DESTINATIONS
-            and len(SHARED_HEADERS.keys() | letter.headers.keys()) <= _HEADERS
+            and len(SHARED_HEADERS) + len(letter.headers) <= _HEADERS
             and all(map(_is_header, letter.headers, letter.headers.values()))
-            and not any(map(_VARIABLE.search, values.values()))
-            and len(self.values) <= _DATA
-            and len(self.entry) <= _CALL_SIZE
+            and not any("{{" in value or "}}" in value for value in values.values())
+            and len(self.entry) <= _ENTRY
         )
 
 
@@ -110,7 +114,7 @@ def groups(items: Sequence[Item]) -> Sequence[Sequence[int]]:
 def body(items: Sequence[Item], sender: Mailbox, configuration_set: str) -> bytes:
     """All of them as one request: alike as `Item.group` says."""
     first = items[0].letter
-    names = _values(first)
+    names = items[0].values
     template = {name.capitalize(): f"{{{{{name}}}}}" for name in names}
     email: dict[str, Any] = {
         "FromEmailAddress": _address(first.sender or sender),
@@ -142,17 +146,6 @@ def refused_as_many(code: str) -> bool:
     return code in _NOT_FOR_BULK
 
 
-def _values(letter: Letter) -> dict[str, str]:
-    """What differs from email to email, by the names that Amazon has for the parts; only what there is."""
-    content = letter.content
-    values = {"subject": one_line(content.subject)}
-    if content.text:
-        values["text"] = content.text
-    if content.html:
-        values["html"] = content.html
-    return values
-
-
 def _parts(items: Sequence[Item], group: Sequence[int]) -> Sequence[Sequence[int]]:
     """Cut where the size or the number of recipients is reached."""
     if len(group) == 1:
@@ -179,9 +172,9 @@ def _address(mailbox: Mailbox) -> str:
 def _is_header(name: str, value: str) -> bool:
     return (
         len(name) <= _NAME
-        and len(value) <= _VALUE
+        and 0 < len(value) <= _VALUE
         and len(name) + len(value) <= _BOTH
-        and _HEADER.fullmatch(value) is not None
+        and value.isascii()  # and on one line: see read_letter()
     )
 
 

@@ -24,7 +24,9 @@ def tags(letter: Letter) -> list[dict[str, str]]:
     """Pairs of a narrow alphabet; what does not fit it has it replaced. Each tag is a pair with "yes"."""
     ours = {name: letter.metadata[name] for name in ("delivery_id", "notification_id")}
     pairs = ours | {_clean(tag): "yes" for tag in letter.tags}
-    pairs |= {_clean(name): _clean(value) for name, value in letter.metadata.items()}
+    for name, value in letter.metadata.items():
+        if name not in ours:
+            pairs[_clean(name)] = _clean(value)
     known = [(name, value) for name, value in pairs.items() if name and value]
     return [{"Name": name, "Value": value} for name, value in known[:_TAGS]]
 
