@@ -17,6 +17,7 @@ from tests.providers.http2_server import Http2StandIn
 from tests.providers.http_server import (
     Connection,
     HttpStandIn,
+    Received,
     answer_ok,
     refusing_port,
     silent_port,
@@ -340,6 +341,42 @@ async def test_many_calls_over_one_connection_of_http_2(tmp_path: Path) -> None:
             b"body %d" % n for n in range(20)
         }
         assert server.connections == 2  # the first found out what the server speaks
+    await client.close()
+
+
+async def test_calls_that_waited_for_the_first_go_side_by_side(tmp_path: Path) -> None:
+    def says(_: Received) -> tuple[int, bytes]:
+        server.expected = 21  # the first is answered at once, the others together
+        return 200, b"ok"
+
+    authority = HostAuthority(tmp_path)
+    client = HttpClient(trust=[authority.pem])
+    async with Http2StandIn(authority.server("localhost"), says=says) as server:
+        url = f"https://localhost:{server.port}/hook"
+        answers = await asyncio.gather(*(post(client, url) for _ in range(21)))
+        assert [answer.status for answer in answers if isinstance(answer, Answer)] == [200] * 21
+        assert server.connections == 2
+    await client.close()
+
+
+async def test_waiting_for_the_first_call_is_part_of_the_time() -> None:
+    connected = asyncio.Event()
+
+    async def silent(connection: Connection) -> None:
+        connected.set()
+        await connection.hang()
+
+    client = HttpClient(connect_timeout=20)
+    async with HttpStandIn(silent) as server:
+        url = server.url().replace("http:", "https:")
+        first = asyncio.create_task(post(client, url, timeout=20))
+        await connected.wait()
+        others = await asyncio.gather(*(post(client, url, timeout=0.1) for _ in range(3)))
+        expected = Transient(Reason.CONNECTION_FAILED, detail="time-out while connecting")
+        assert others == [expected] * 3
+        assert (server.connections, first.done()) == (1, False)
+        first.cancel()
+        await asyncio.wait([first])
     await client.close()
 
 

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pyreqwest.client import Client
 from pyreqwest.http import Url
 
+from tidings.domain.outcomes import Transient
+from tidings.domain.reasons import Reason
 from tidings.providers import multiplexed
 from tidings.providers.dialling import (
     CONNECT_TIMEOUT,
@@ -55,12 +58,7 @@ class HttpClient:
         origin = origin_of(url)
         if origin.scheme == "http" or origin in self._known:
             return await self._send(origin, request, url)
-        # The first call tells what the server speaks; the others wait for it, not to open a connection each.
-        async with self._asking.setdefault(origin, asyncio.Lock()):
-            answer = await self._send(origin, request, url)
-            if isinstance(answer, Answer):
-                self._known.add(origin)
-            return answer
+        return await self._ask(origin, request, url)
 
     async def close(self) -> None:
         """Calls in flight end as unknown."""
@@ -69,6 +67,28 @@ class HttpClient:
             await client.close()
         for other in self._trusting:
             await other.close()
+
+    async def _ask(self, origin: Origin, request: Request, url: Url) -> Answer | Failure:
+        """The first call tells what the server speaks; the others wait for it, not to open a connection each, and then go side
+        by side. Waiting is part of their time: a server that cannot be reached keeps each no longer than that."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + request.timeout
+        turn = self._asking.setdefault(origin, asyncio.Lock())
+        try:
+            async with asyncio.timeout_at(ends):
+                await turn.acquire()
+        except TimeoutError:
+            return Transient(Reason.CONNECTION_FAILED, detail="time-out while connecting")
+        try:
+            request = replace(request, timeout=max(ends - loop.time(), 0.001))
+            if origin not in self._known:
+                answer = await self._send(origin, request, url)
+                if isinstance(answer, Answer):
+                    self._known.add(origin)
+                return answer
+        finally:
+            turn.release()
+        return await self._send(origin, request, url)
 
     async def _send(self, origin: Origin, request: Request, url: Url) -> Answer | Failure:
         client = self._multiplexed.get(origin)
