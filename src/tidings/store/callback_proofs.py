@@ -31,14 +31,14 @@ async def use(connection: Connection, given: Sequence[tuple[str, Once]]) -> list
         firsts.setdefault(key, position)
     ordered = sorted(firsts)
     rows = await connection.fetch(
-        """INSERT INTO callback_proofs (signed_at, proof, says)
+        """INSERT INTO callback_proofs (signed_at, hash, said_hash)
            SELECT * FROM unnest($1::timestamptz[], $2::bytea[], $3::bytea[])
-           ON CONFLICT DO NOTHING RETURNING signed_at, proof""",
+           ON CONFLICT DO NOTHING RETURNING signed_at, hash""",
         [signed_at for signed_at, _ in ordered],
         [proof for _, proof in ordered],
         [says[firsts[key]] for key in ordered],
     )
-    fresh = {(row["signed_at"], row["proof"]) for row in rows}
+    fresh = {(row["signed_at"], row["hash"]) for row in rows}
     said = {key: says[firsts[key]] for key in fresh}
     said |= await _said(connection, [key for key in ordered if key not in fresh])
     uses = []
@@ -53,8 +53,8 @@ async def use(connection: Connection, given: Sequence[tuple[str, Once]]) -> list
 async def forget_before(connection: Connection, moment: datetime, *, most: int = 10_000) -> int:
     """Delete those that were signed before; how many."""
     done = await connection.execute(
-        """DELETE FROM callback_proofs WHERE (signed_at, proof) IN (
-             SELECT signed_at, proof FROM callback_proofs WHERE signed_at < $1 ORDER BY signed_at LIMIT $2)""",
+        """DELETE FROM callback_proofs WHERE (signed_at, hash) IN (
+             SELECT signed_at, hash FROM callback_proofs WHERE signed_at < $1 ORDER BY signed_at LIMIT $2)""",
         moment,
         most,
     )
@@ -65,12 +65,12 @@ async def _said(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, byte
     if not keys:
         return {}
     rows = await connection.fetch(
-        """SELECT signed_at, proof, says FROM callback_proofs
-           WHERE (signed_at, proof) IN (SELECT * FROM unnest($1::timestamptz[], $2::bytea[]))""",
+        """SELECT signed_at, hash, said_hash FROM callback_proofs
+           WHERE (signed_at, hash) IN (SELECT * FROM unnest($1::timestamptz[], $2::bytea[]))""",
         [signed_at for signed_at, _ in keys],
         [proof for _, proof in keys],
     )
-    return {(row["signed_at"], row["proof"]): row["says"] for row in rows}
+    return {(row["signed_at"], row["hash"]): row["said_hash"] for row in rows}
 
 
 def _key(account: str, once: Once) -> _Key:
