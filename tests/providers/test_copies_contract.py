@@ -130,8 +130,8 @@ def of_ses(received: Received) -> list[Envelope]:
 
 
 def of_entry(destination: Mapping[str, Any], by: tuple[Pair, ...]) -> Envelope:
-    names = ("ToAddresses", "CcAddresses", "BccAddresses")
-    return Envelope(*(parsed(destination.get(name)) for name in names), by)
+    to, cc, bcc = (parsed(destination.get(f"{name}Addresses")) for name in ("To", "Cc", "Bcc"))
+    return Envelope(to, cc, bcc, by)
 
 
 def of_message(raw: bytes, to: Sequence[str], destination: Mapping[str, Sequence[str]]) -> Envelope:
