@@ -147,6 +147,30 @@ def discord(status: int, code: int) -> Reply:
         ),
         (
             "telegram",
+            telegram_refusal(400, "Bad Request: group is deactivated"),
+            Permanent,
+            Reason.ENDPOINT_GONE,
+        ),
+        (
+            "telegram",
+            telegram_refusal(400, "Bad Request: user not found"),
+            Permanent,
+            Reason.ADDRESS_INVALID,
+        ),
+        (
+            "telegram",
+            telegram_refusal(400, "Bad Request: message must be non-empty"),
+            Permanent,
+            Reason.CONTENT_REJECTED,
+        ),
+        (
+            "telegram",
+            telegram_refusal(400, "Bad Request: have no rights to send a message"),
+            Transient,
+            Reason.ACCOUNT_REFUSED,
+        ),
+        (
+            "telegram",
             telegram_refusal(400, "Bad Request: message is too long"),
             Permanent,
             Reason.MESSAGE_TOO_LARGE,
