@@ -82,10 +82,8 @@ def read_notice(message: Message, service: str) -> Notice | Permanent:
         return Permanent(Reason.CONTENT_REJECTED, detail="no text that can be sent")
     if push_service_of(message.address) != service:
         return Permanent(Reason.ADDRESS_INVALID, detail="not an address of this service")
-    if not all(map(_encodable, _texts(content.options))):
-        return Permanent(Reason.CONTENT_REJECTED, detail="a lone surrogate in a text")
-    if not all(url.startswith("https://") for url in _pictures(content.options) if url):
-        return Permanent(Reason.CONTENT_REJECTED, detail="the URL of a picture is not of https")
+    if content.options and (refused := _refused_options(content.options)) is not None:
+        return refused
     return Notice(
         delivery_id=str(message.delivery_id),
         notification_id=str(message.notification_id),
@@ -98,6 +96,14 @@ def read_notice(message: Message, service: str) -> Notice | Permanent:
         collapse_key=message.collapse_key,
         options=content.options,
     )
+
+
+def _refused_options(options: Mapping[str, Any]) -> Permanent | None:
+    if not all(map(_encodable, _texts(options))):
+        return Permanent(Reason.CONTENT_REJECTED, detail="a lone surrogate in a text")
+    if not all(url.startswith("https://") for url in _pictures(options) if url):
+        return Permanent(Reason.CONTENT_REJECTED, detail="the URL of a picture is not of https")
+    return None
 
 
 def seconds_to_keep(account: Account, notice: Notice, now: float) -> int:

@@ -106,6 +106,11 @@ class VendorProvider(Generic[Prepared]):
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         ends = asyncio.get_running_loop().time() + self._account.timeout
+        if len(messages) == 1:  # most calls of most vendors
+            only = self._api.prepare(messages[0])
+            if isinstance(only, Permanent | Transient):
+                return [only]
+            return await self._send_group([only], ends)
         prepared = [self._api.prepare(message) for message in messages]
         sendable = [one for one in prepared if not isinstance(one, Permanent | Transient)]
         answers = iter(await self._send_all(sendable, ends))
