@@ -50,3 +50,24 @@ async def test_killed_while_closing(
     assert [(row["user_id"], row["status"]) for row in rows] == [
         (user_id, "delivered") for user_id in USERS
     ]
+
+
+async def test_killed_after_a_refusal(
+    accepting: System,  # noqa: F811
+    connection: "asyncpg.Connection[asyncpg.Record]",
+) -> None:
+    """Why nothing came of a digest is on record with its end."""
+    await accepting.template(
+        {"email": {"subject": "{{ count }}", "text": "t"}}, digest={"window": 3600}
+    )
+    person = {"email": "gone@example.com"}
+    assert (await accepting.call("PUT", "/users/gone", person)).status in {200, 201}
+    await accepting.send({"user_id": "gone"})
+    assert (await accepting.call("PUT", "/users/gone", {})).status == 200
+    await connection.execute("UPDATE digests SET closes_at = now()")
+    async with workers(accepting, **QUICK) as started:
+        doomed = await started.start("digest.stored")
+        assert await asyncio.wait_for(doomed.wait(), 30) == -signal.SIGKILL
+    (row,) = await connection.fetch("SELECT done_at, problem FROM digests")
+    assert row["done_at"] is not None
+    assert row["problem"] == "no_reachable_channel"

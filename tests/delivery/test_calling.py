@@ -137,6 +137,25 @@ async def test_an_error_after_the_answer_leaves_it_unknown_and_lets_it_go() -> N
     ] * 2
 
 
+async def test_a_panic_of_a_library_leaves_it_unknown_and_the_worker_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As PyO3's PanicException, which is no Exception."""
+
+    class Panic(BaseException):
+        pass
+
+    async def panic(messages: Sequence[Message]) -> Sequence[Outcome]:
+        raise Panic
+
+    provider = Told()
+    monkeypatch.setattr(provider, "send", panic)
+    heard = Heard(provider)
+    heard.caller.call([heard.ready(), heard.ready()], 0.0)
+    await heard.caller.drain(5)
+    assert [one.outcome for one in heard.tries] == [Unknown(Reason.PROVIDER_FAILED, "Panic")] * 2
+
+
 async def test_what_waits_for_its_turn_at_the_end_was_not_tried() -> None:
     provider = Told()
     heard = Heard(provider)

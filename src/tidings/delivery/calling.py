@@ -157,10 +157,10 @@ class Caller:
         began = loop.time()
         self._deadlines[task] = began + chosen.account.timeout + _PATIENCE
         leaves = [one.leave for one in batch]
-        for leave in leaves:
-            if leave is not None:
-                leave.started()
         try:
+            for leave in leaves:
+                if leave is not None:
+                    leave.started()
             outcomes = await chosen.provider.send([one.message for one in batch])
             for outcome in outcomes:
                 OUTCOME_WORDS[
@@ -170,7 +170,10 @@ class Caller:
                 raise ValueError(f"{len(outcomes)} outcomes for {len(batch)} messages")  # noqa: TRY301
         except asyncio.CancelledError:
             outcomes = [Unknown(Reason.TIMED_OUT)] * len(batch)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the call may have been made
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the call may have been made
+            # A panic of a library in Rust is no Exception (PyO3's PanicException).
             _log_failure(chosen, error)
             outcomes = [Unknown(Reason.PROVIDER_FAILED, type(error).__name__)] * len(batch)
         finally:
@@ -238,7 +241,7 @@ def give_back(one: Ready) -> None:
         one.permit.give_back()
 
 
-def _log_failure(chosen: OpenAccount, error: Exception) -> None:
+def _log_failure(chosen: OpenAccount, error: BaseException) -> None:
     """The frames only: the text of an error may hold an address or what was to be sent."""
     log.error(
         "provider.failed",

@@ -160,7 +160,7 @@ class Decider:
         )
         return self._verdicts.after(held, called, tried)
 
-    def after_error(self, held: Held, error: Exception) -> Settlement:
+    def after_error(self, held: Held, error: BaseException) -> Settlement:
         """What follows where deciding failed: it waits, and fails when its time is over."""
         _log_error(held, error)
         try:
@@ -177,7 +177,7 @@ def _permitted(opened: OpenAccount, work: Work) -> str | None:
     return sender.text if sender and opened.account.permits(sender.domain) else None
 
 
-def _log_error(held: Held, error: Exception) -> None:
+def _log_error(held: Held, error: BaseException) -> None:
     """The frames only: the text of an error may hold content."""
     log.error(
         "delivery.internal_error",

@@ -24,6 +24,7 @@ from tidings.domain.tracking import NO_CHOICE, TrackingChoice
 from tidings.rendering.compiled import Render, compile_edition
 from tidings.rendering.context import context_of
 from tidings.rendering.engine import RenderingError, TemplateSourceError
+from tidings.rendering.engines import ACCEPTED
 from tidings.store import templates
 from tidings.store.database import Connection
 from tidings.store.deliveries import Work
@@ -73,7 +74,7 @@ def _compile(version: TemplateVersion) -> Compiled:
     """A version that compiled when it was saved may not with another release of Tidings or of the engine: that fails
     its deliveries, and must not stop the others."""
     try:
-        return compile_edition(version.template_id, version)
+        return compile_edition(version.template_id, version, ACCEPTED)
     except TemplateSourceError as error:
         path, line = error.path, error.line
     except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the others are sent

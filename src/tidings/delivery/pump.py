@@ -273,8 +273,10 @@ class Pump:
             await self._start(await self._starter.prepare(together))
         for one in suspects:
             suspect = await self._suspects.take(one, _now())
-            ready = await self._starter.prepare([suspect])
-            await self._suspects.clear(one)
+            try:
+                ready = await self._starter.prepare([suspect])
+            finally:  # whatever went wrong, the worker lives
+                await self._suspects.clear(one)
             await self._start(ready)
 
     async def _start(self, ready: Sequence[Ready]) -> None:

@@ -224,7 +224,10 @@ class Starter:
         """An error with one delivery concerns that one alone: it waits, and fails when its time is over."""
         try:
             verdict = self._decider.decide(held)
-        except Exception as error:  # noqa: BLE001 - the others of its batch are to be sent
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the others of its batch are to be sent
+            # A panic of a library in Rust is no Exception (PyO3's PanicException).
             verdict = self._decider.after_error(held, error)
         if isinstance(verdict, Settlement):
             self._hold(held, None)

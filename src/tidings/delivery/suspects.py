@@ -4,6 +4,7 @@ Such a delivery is prepared alone, and that is written down before and crossed o
 workers died over this one, and not over what they held beside it.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,9 +15,11 @@ from tidings.domain.explanations import Mark
 from tidings.domain.reasons import Reason
 from tidings.queue.postgres import Claimed
 from tidings.store import deliveries
-from tidings.store.database import Pool, borrow
+from tidings.store.database import UNAVAILABLE, Pool, borrow
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
+
+_TRIES, _PAUSE = 120, 0.5  # a minute, in which a database is back
 
 
 def told_apart(claimed: Sequence[Claimed]) -> tuple[Sequence[Claimed], Sequence[Claimed]]:
@@ -45,8 +48,15 @@ class Suspects:
         return replace(claim, deaths=before)
 
     async def clear(self, claim: Claimed) -> None:
-        """It was prepared, and the worker lives."""
-        async with borrow(self._pool) as connection:
-            await deliveries.unmark(
-                connection, claim.notification_id, claim.delivery_id, Reason.PREPARED_ALONE
-            )
+        """It was prepared, and the worker lives. Over a restart of the database, too: what stays would be held against it."""
+        for _ in range(_TRIES):
+            try:
+                async with borrow(self._pool) as connection:
+                    await deliveries.unmark(
+                        connection, claim.notification_id, claim.delivery_id, Reason.PREPARED_ALONE
+                    )
+            except UNAVAILABLE as error:
+                log.warning("database.unavailable", doing="suspects", error=type(error).__name__)
+                await asyncio.sleep(_PAUSE)
+            else:
+                return

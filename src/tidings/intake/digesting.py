@@ -33,6 +33,10 @@ _CLOSED_AT_ONCE = 200
 _LONGEST_WAIT = 2.0  # seconds: a digest that was opened meanwhile is seen by then
 
 
+class RefusedAmongOthersError(BatchClosedError):
+    """One of several is refused, and its digest is to say so in the transaction that ends it."""
+
+
 @dataclass(frozen=True, slots=True)
 class FromDigests:
     """The notifications that these digests become."""
@@ -42,9 +46,13 @@ class FromDigests:
     async def join(
         self, connection: Connection, *, stored: int, refused: Mapping[str, int]
     ) -> None:
-        """Raises BatchClosedError."""
+        """Raises BatchClosedError, and RefusedAmongOthersError."""
+        if refused and len(self.digest_ids) > 1:
+            raise RefusedAmongOthersError
         if not await digests.finish(connection, self.digest_ids):
             raise BatchClosedError
+        for code in refused:
+            await digests.fail(connection, self.digest_ids[0], code)
 
 
 class Digester:
@@ -111,6 +119,9 @@ class Digester:
             results = await self._intake.accept_many(
                 list(submissions.values()), FromDigests(list(submissions))
             )
+        except RefusedAmongOthersError:
+            await self._one_by_one(submissions)
+            return
         except BatchClosedError:
             # Another process made one of them; the others are held for a while, and then made.
             log.info("digest.overtaken")
@@ -121,13 +132,16 @@ class Digester:
             if len(submissions) == 1:
                 raise
             # Whatever is wrong with one, it would be among the first again, and keep the others back for ever.
-            for one in submissions.items():
-                await attempt("digests", partial(self._alone, *one))
+            await self._one_by_one(submissions)
             return
         self._checkpoint("digest.stored")
         for digest_id, result in zip(submissions, results, strict=True):
             if isinstance(result, Refusal):
                 await self._fail(digest_id, f"{result.code}: {result.detail}")
+
+    async def _one_by_one(self, submissions: Mapping[UUID, Submission]) -> None:
+        for one in submissions.items():
+            await attempt("digests", partial(self._alone, *one))
 
     async def _alone(self, digest_id: UUID, submission: Submission) -> float:
         await self._make({digest_id: submission})

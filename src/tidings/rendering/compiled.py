@@ -19,12 +19,12 @@ from tidings.domain.messages import (
 )
 from tidings.domain.reasons import Reason
 from tidings.domain.shared import BRAND
-from tidings.domain.templates import Edition
+from tidings.domain.templates import Edition, EngineName
 from tidings.rendering.allowance import KEY, Budget, LimitExceededError, spend_for
 from tidings.rendering.assembling import assembled
 from tidings.rendering.bodies import html_body, text_body
 from tidings.rendering.engine import Field, RenderingError, TemplateSourceError
-from tidings.rendering.engines import ENGINES, Engine, engine_of
+from tidings.rendering.engines import ENGINES, Engine
 from tidings.rendering.formatting import LANGUAGE, PLAIN
 from tidings.rendering.locating import located
 
@@ -37,12 +37,14 @@ _SHOWN = frozenset({"title", "body", "url"})
 _NO_LOCALES: Mapping[str, Mapping[Channel, Source]] = MappingProxyType({})
 
 
-def compile_edition(template_id: str, edition: Edition) -> dict[Channel, Render]:
+def compile_edition(
+    template_id: str, edition: Edition, engines: Mapping[EngineName, Engine] = ENGINES
+) -> dict[Channel, Render]:
     """Every channel, with what it shares in its places. Raises TemplateSourceError."""
     whole = assembled(edition)
     try:
         renders = compile_content(
-            template_id, whole.content, whole.locales, whole.locale, engine_of(edition)
+            template_id, whole.content, whole.locales, whole.locale, engines[edition.engine]
         )
     except TemplateSourceError as error:
         raise located(edition, error) from None

@@ -9,7 +9,7 @@ from tidings.domain.shared import BRAND
 from tidings.domain.templates import Edition
 from tidings.rendering.assembling import assembled, filled
 from tidings.rendering.engine import TemplateSourceError
-from tidings.rendering.engines import engine_of
+from tidings.rendering.engines import ENGINES
 from tidings.rendering.uses import Use
 
 
@@ -34,7 +34,7 @@ def missing_of_brand(edition: Edition) -> Sequence[Mismatch]:
 
 
 def _used(edition: Edition) -> Use:
-    root, read = Use(), engine_of(edition).read
+    root, read = Use(), ENGINES[edition.engine].read
     whole = _assembled(edition)
     for content in (whole.content, *whole.locales.values()):
         for source in _sources(content):

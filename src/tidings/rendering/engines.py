@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from tidings.domain.templates import Edition, EngineName
+from tidings.domain.templates import EngineName
 from tidings.rendering import jinja_uses, liquid_uses
 from tidings.rendering.engine import Field
 from tidings.rendering.jinja import JinjaField
@@ -30,7 +31,11 @@ ENGINES: Mapping[EngineName, Engine] = {
     "jinja": Engine(JinjaField, jinja_uses.read),
     "liquid": Engine(LiquidField, liquid_uses.read),
 }
+"""For what is to be stored: what would fail whatever the data is, is a mistake."""
 
-
-def engine_of(edition: Edition) -> Engine:
-    return ENGINES[edition.engine]
+ACCEPTED: Mapping[EngineName, Engine] = {
+    "jinja": Engine(partial(JinjaField, accepted=True), jinja_uses.read),
+    "liquid": Engine(partial(LiquidField, accepted=True), liquid_uses.read),
+}
+"""For what was stored, perhaps by a release that knew less: it is sent as far as it goes, which may be all the way round what
+cannot work."""

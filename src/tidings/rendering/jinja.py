@@ -177,7 +177,9 @@ class JinjaField(Field):
 
     __slots__ = ("_constant", "_costly", "_template")
 
-    def __init__(self, path: str, source: str, *, html: bool = False) -> None:
+    def __init__(
+        self, path: str, source: str, *, html: bool = False, accepted: bool = False
+    ) -> None:
         super().__init__(path, source)
         self._constant: str | None = None
         self._template: Template | None = None
@@ -185,8 +187,10 @@ class JinjaField(Field):
         if "{" not in source:
             self._constant = source
             return
-        self._template, self._costly, self.variables = _compile(path, source, html=html)
-        if not self.variables:
+        self._template, self._costly, self.variables = _compile(
+            path, source, html=html, accepted=accepted
+        )
+        if not self.variables and not accepted:
             self.try_without_data({**GLOBALS, **NOBODY})
 
     def render(self, context: Mapping[str, Any]) -> str:
@@ -240,12 +244,15 @@ def _line(traceback: TracebackType | None) -> int | None:
     return found
 
 
-def _compile(path: str, source: str, *, html: bool) -> tuple[Template, bool, frozenset[str]]:
+def _compile(
+    path: str, source: str, *, html: bool, accepted: bool
+) -> tuple[Template, bool, frozenset[str]]:
     environment = _HTML if html else _TEXT
     try:
         parsed = environment.parse(source)
         _check_names(environment, path, source, parsed)
-        _check_hopes(environment, path, source, parsed)
+        if not accepted:
+            _check_hopes(environment, path, source, parsed)
         variables = frozenset(meta.find_undeclared_variables(parsed)) - _SAME
         guarded = _Guarded().visit(parsed)
         costly = next(guarded.find_all(_COSTLY), None) is not None

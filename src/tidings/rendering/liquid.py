@@ -205,12 +205,14 @@ class LiquidField(Field):
 
     __slots__ = ("_template",)
 
-    def __init__(self, path: str, source: str, *, html: bool = False) -> None:
+    def __init__(
+        self, path: str, source: str, *, html: bool = False, accepted: bool = False
+    ) -> None:
         super().__init__(path, source)
         # As in Jinja2, the line feed at the end of a file is none of the message.
-        self._template = _parsed(path, source.removesuffix("\n"), html=html)
+        self._template = _parsed(path, source.removesuffix("\n"), html=html, accepted=accepted)
         self.variables = names(self._template)
-        if not self.variables:
+        if not self.variables and not accepted:
             self.try_without_data({**GLOBALS, **NOBODY})
 
     def render(self, context: Mapping[str, Any]) -> str:
@@ -255,13 +257,13 @@ def _place(source: str, error: Exception) -> tuple[int, int] | None:
     return place(source, token.start_index) if token and token.start_index >= 0 else None
 
 
-def _parsed(path: str, source: str, *, html: bool) -> BoundTemplate:
+def _parsed(path: str, source: str, *, html: bool, accepted: bool) -> BoundTemplate:
     """Raises TemplateSourceError."""
     _check_comments(path, source)
     try:
         template = (_HTML if html else _TEXT).from_string(source)
         for node in template.nodes:
-            _look(node, template, looped=False)
+            _look(node, template, looped=False, accepted=accepted)
     except LiquidError as error:
         line, column = _place(source, error) or (1, 1)
         said = str(error.message)
@@ -283,9 +285,9 @@ def _check_comments(path: str, source: str) -> None:
         raise TemplateSourceError(path, said, line, column)
 
 
-def _look(node: Node, template: BoundTemplate, *, looped: bool) -> None:
-    """At all below this node: ranges end, filters are known and may work, and loops are what is broken off. Raises
-    LiquidError."""
+def _look(node: Node, template: BoundTemplate, *, looped: bool, accepted: bool) -> None:
+    """At all below this node: ranges end, filters are known and may work, and loops are what is broken off. accepted: it was
+    stored, and is not asked again whether it may work. Raises LiquidError."""
     waiting: list[Expression] = list(node.expressions())
     found: list[Expression] = []
     while waiting:
@@ -297,7 +299,7 @@ def _look(node: Node, template: BoundTemplate, *, looped: bool) -> None:
         waiting.extend(one.children())
         found.append(one)
     # All filters are known, and ranges end.
-    for one in found:
+    for one in () if accepted else found:
         liquid_hopeless.check(
             one, lambda: _Context(template, Budget(), globals={**NAMES, **NOBODY})
         )
@@ -305,7 +307,7 @@ def _look(node: Node, template: BoundTemplate, *, looped: bool) -> None:
         raise LiquidError("there is no loop around it", token=node.token)
     looped = looped or isinstance(node, ForNode | TablerowNode)
     for child in node.children(_Context(template, Budget()), include_partials=False):
-        _look(child, template, looped=looped)
+        _look(child, template, looped=looped, accepted=accepted)
 
 
 def _know(filters: Iterable[Filter], environment: Environment) -> None:
