@@ -43,15 +43,17 @@ class Urgency:
 
 
 def urgent(campaign: int, seconds: float) -> Urgency:
-    """The campaign is stored whole before the first worker starts. Raises BenchmarkError."""
+    """The campaign is stored whole before the first worker starts; measuring begins when one has sent something
+    critical. Raises BenchmarkError."""
     count = max(1, int(seconds * RATE))
     with Rig.made({}) as rig, rig.sink() as sink, rig.running([Member("api", ("api",))]) as fleet:
         rig.template()
         rig.ask(Work("campaign", "webhook", campaign, "bulk", priority="low"), sink)
-        fleet.add(Member("worker-1", ("worker",)))
-        fleet.add(Member("worker-2", ("worker", "--reserve")))
+        fleet.add(Member("worker-1", ("worker", "--duty", "urgent")))
+        fleet.add(Member("worker-2", ("worker", "--duty", "backlog")))
         sink.reset(Work("start", "webhook", 1))
         rig.ask(Work("start", "webhook", 1, priority="critical"), sink)
+        wait_until(lambda: sink.arrived() >= 1, "the workers to begin", limit=30)
         beside = _measured(rig, sink, "beside", count)
         rig.await_empty(limit=60 + campaign / 500)
         idle = _measured(rig, sink, "idle", count)

@@ -26,6 +26,7 @@ import structlog
 
 from tidings import logs
 from tidings.bootstrap.database import database
+from tidings.domain.duty import Duty
 from tidings.settings import Settings, publish
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger()
@@ -172,14 +173,19 @@ def _children(settings: Settings, nursed: Nursed) -> list[_Child]:
         for number in range(1, settings.api.processes + 1)
     ]
     workers = [
-        _Child(f"worker-{number}", nursed, _worker(number), settings.worker.shutdown_grace + margin)
-        for number in range(1, _worker_processes(settings) + 1)
+        _Child(
+            f"worker-{number}",
+            nursed,
+            ("worker", "--duty", duty),
+            settings.worker.shutdown_grace + margin,
+        )
+        for number, duty in enumerate(_duties(_worker_processes(settings)), 1)
     ]
     return [*apis, *workers]
 
 
-def _worker(number: int) -> tuple[str, ...]:
-    return ("worker",) if number == 1 else ("worker", "--reserve")
+def _duties(workers: int) -> list[Duty]:
+    return [Duty.ALONE] if workers == 1 else [Duty.URGENT, *[Duty.BACKLOG] * (workers - 1)]
 
 
 def _worker_processes(settings: Settings) -> int:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidings.domain.channels import Channel
-from tidings.domain.fairness import WEIGHTS, Room, Sharing
+from tidings.domain.fairness import PROBE, WEIGHTS, Room, Sharing
 from tidings.domain.lanes import Lane, lane_number
 from tidings.domain.priorities import Priority
 
@@ -112,6 +112,20 @@ def test_a_silent_lane_is_looked_into_though_others_could_take_all() -> None:
     offers = {offer.lane: offer.places for offer in Sharing().offers([busy], [silent], 64, 56, {})}
     assert offers[silent] > 0
     assert offers[busy] >= 48
+
+
+def test_a_short_turn_is_not_spent_on_lanes_in_which_nothing_was_seen() -> None:
+    busy, critical, quiet = lane(Priority.LOW), lane(Priority.CRITICAL, 2), lane(Priority.HIGH, 3)
+    offers = {
+        offer.lane: offer.places
+        for offer in Sharing().offers([busy], [critical, quiet], 256, 24, {})
+    }
+    assert offers == {critical: PROBE, busy: 24}
+
+
+def test_where_nothing_waits_any_silent_lane_is_looked_into_however_few_the_places() -> None:
+    quiet = lane(Priority.LOW)
+    assert [offer.lane for offer in Sharing().offers([], [quiet], 4, 3, {})] == [quiet]
 
 
 def test_a_channel_without_room_leaves_its_share_to_others() -> None:

@@ -24,6 +24,7 @@ from tidings.delivery.marking import Marker
 from tidings.delivery.preparing import CompiledTemplates
 from tidings.delivery.pump import Pump
 from tidings.delivery.wishes import Wishes
+from tidings.domain.duty import Duty
 from tidings.domain.messages import Message, described
 from tidings.domain.priorities import Priority
 from tidings.domain.retry import RetryPolicies, RetryPolicy
@@ -51,12 +52,10 @@ async def open_worker(
     foundation: Foundation,
     registry: CollectorRegistry,
     *,
-    reserve: bool = False,
+    duty: Duty = Duty.ALONE,
     checkpoint: Checkpoint = pass_by,
 ) -> Worker:
-    """A worker ready to run. reserve: it is not woken for each notification, but looks now and then, and works on
-    for as long as it finds more than it can carry: a second process costs nothing while one is enough, and
-    doubles the rate when there is a backlog."""
+    """A worker ready to run."""
     settings = foundation.settings
     pool = await open_pool(foundation.dsn, size=settings.database_pool, name="worker", hot=True)
     async with borrow(pool) as connection:
@@ -107,14 +106,14 @@ async def open_worker(
         metrics=metrics,
         new_lease=uuids.uuid7,
         checkpoint=checkpoint,
-        reserve=reserve,
+        duty=duty,
     )
     audience = open_audience_work(foundation, pool, metrics, checkpoint)
     hears: dict[str, Hear] = {
         CHANGES: _each(batches.changed, categories.heard, audience.changed, event_work.changed),
         account_health.CHANNEL: health.change_heard,
     }
-    if not reserve:
+    if duty is not Duty.BACKLOG:
         hears[WAKE_CHANNEL] = pump.wake
     return Worker(
         pump,

@@ -19,11 +19,12 @@ from tidings.cli.errors import CommandError
 from tidings.cli.explained import explained
 from tidings.cli.leaving import leave
 from tidings.cli.signals import Supervised, stopping
+from tidings.domain.duty import Duty
 from tidings.settings import Settings
 
 app = typer.Typer(add_completion=False)
 
-# A reserve works on backlogs: where processors are short, the API and the first worker, who see to what is
+# For who works on backlogs: where processors are short, the API and the first worker, who see to what is
 # urgent, go before it.
 _GIVES_WAY = 5
 
@@ -31,23 +32,23 @@ _GIVES_WAY = 5
 @app.command()
 def worker(
     supervised: Supervised = False,
-    reserve: Annotated[bool, typer.Option("--reserve", hidden=True)] = False,
+    duty: Annotated[Duty, typer.Option(hidden=True)] = Duty.ALONE,
 ) -> None:
     """Run one worker process: it delivers, retries, and looks after the database."""
     settings = load_settings()
     collect_seldom()
-    if reserve:
+    if duty is Duty.BACKLOG:
         os.nice(_GIVES_WAY)
     with explained():
-        uvloop.run(_run(settings, supervised, reserve))
+        uvloop.run(_run(settings, supervised, duty))
     leave(0)
 
 
-async def _run(settings: Settings, supervised: bool, reserve: bool) -> None:
+async def _run(settings: Settings, supervised: bool, duty: Duty) -> None:
     stop = stopping(supervised=supervised)
     registry = CollectorRegistry()
     async with database(settings) as dsn:
-        opened = await open_worker(lay(settings, dsn, "worker"), registry, reserve=reserve)
+        opened = await open_worker(lay(settings, dsn, "worker"), registry, duty=duty)
         with _metrics(settings, registry):
             await opened.run(stop)
 

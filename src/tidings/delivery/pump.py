@@ -35,6 +35,7 @@ from tidings.delivery.suspects import Suspects, told_apart
 from tidings.delivery.verdicts import Verdicts
 from tidings.delivery.wishes import Wishes
 from tidings.domain.deliveries import DeliveryStatus
+from tidings.domain.duty import Duty
 from tidings.domain.fairness import Weights
 from tidings.domain.lanes import Lane
 from tidings.domain.reasons import Reason
@@ -51,14 +52,15 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger()
 # Seconds from one claim to the next: what comes meanwhile is claimed together, for a fraction of a claim each.
 # Where the last claim found one at most, there is little to put together, and a long wait makes each only later.
 _BETWEEN_CLAIMS, _BETWEEN_CLAIMS_OF_FEW = 0.006, 0.003
-# Deliveries; preparing more at once would keep what is urgent waiting. A reserve is not woken for it.
-_SHORT_TURN, _SHORT_TURN_OF_RESERVE = 16, 64
+# Deliveries that are not critical, where anything critical came of late: preparing more at once would keep the next
+# waiting. Who is alone sends the rest in such turns, too, so they are not so short that they cost more than they do.
+_SHORT_TURN = {Duty.ALONE: 24, Duty.URGENT: 8, Duty.BACKLOG: 40}
 _PAUSE = 0.5  # seconds between tries while the database is away
 
 
 class Pump:
     """checkpoint: called with the name of each point at which a crash would be most telling; tests kill
-    the process there. reserve: another worker sees to what is urgent."""
+    the process there."""
 
     def __init__(
         self,
@@ -79,10 +81,10 @@ class Pump:
         metrics: Metrics,
         new_lease: Callable[[], UUID],
         checkpoint: Callable[[str], None],
-        reserve: bool = False,
+        duty: Duty = Duty.ALONE,
     ) -> None:
         self._pool = pool
-        self._short_turn = _SHORT_TURN_OF_RESERVE if reserve else _SHORT_TURN
+        self._short_turn = _SHORT_TURN[duty]
         self._settings = settings
         self._checkpoint = checkpoint
         self._claimed_at = 0.0
@@ -247,13 +249,12 @@ class Pump:
         """How many places a claim may fill in all, and how many of them with what is not critical. So few that a
         query is not worth it count as none, so that batches stay large."""
         limit = min(self._settings.concurrency, self._settings.claim_batch)
-        if self._claimer.expects_urgent:
-            limit = min(limit, self._short_turn)
-        worthwhile = max(1, limit // 8)
+        turn = min(limit, self._short_turn) if self._claimer.expects_urgent else limit
+        worthwhile = max(1, turn // 8)
         free = self._free()
         kept = max(1, self._settings.concurrency // 10) if self._settings.concurrency > 1 else 0
         others = free - kept
-        return min(limit, free), min(limit, others) if others >= worthwhile else 0
+        return min(limit, free), min(turn, others) if others >= worthwhile else 0
 
     async def _claim(self, most: int, ordinary: int) -> None:
         self._busy = True

@@ -59,7 +59,7 @@ class Sharing:
         self._credits = {lane: owed for lane, owed in self._credits.items() if lane in waiting}
         left = _Left(most, ordinary, dict(rooms))
         critical = [lane for lane in waiting if lane.priority is Priority.CRITICAL]
-        probes = [left.take(lane, PROBE) for lane in _few(silent, most)]
+        probes = [left.take(lane, PROBE) for lane in _few(silent, most, ordinary, waiting)]
         urgent = [left.take(lane, places) for lane, places in self._alike(critical, most).items()]
         others = [lane for lane in waiting if lane.priority is not Priority.CRITICAL]
         shared = self._by_weight([lane for lane in others if left.fits(lane)], left.ordinary)
@@ -107,10 +107,15 @@ class Sharing:
         return given
 
 
-def _few(silent: Collection[Lane], places: int) -> list[Lane]:
+def _few(
+    silent: Collection[Lane], most: int, ordinary: int, waiting: Collection[Lane]
+) -> list[Lane]:
     """The most urgent of them, in at most a quarter of the places: those that are waiting were seen to be, and
-    a look at the whole queue will show the others."""
-    return sorted(silent)[: max(1, places // 4 // PROBE)]
+    a look at the whole queue will show the others. One critical lane always, and any one where nothing waits."""
+    critical = sorted(lane for lane in silent if lane.priority is Priority.CRITICAL)
+    others = sorted(lane for lane in silent if lane.priority is not Priority.CRITICAL)
+    chosen = critical[: max(1, most // 4 // PROBE)]
+    return [*chosen, *others[: max(0 if waiting or chosen else 1, ordinary // 4 // PROBE)]]
 
 
 def _most_owed(
